@@ -1,0 +1,1 @@
+"""The night: one detached process that proposes, trains, judges and records."""

@@ -1,0 +1,1 @@
+"""Everything a lab keeps on disk."""

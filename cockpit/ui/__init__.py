@@ -1,0 +1,1 @@
+"""The screen: a reader of the journal that drops commands into its inbox."""
