@@ -1,0 +1,189 @@
+"""What the night is made of, and the one table that says how an experiment may live.
+
+An *experiment* is a proposal, its runs and a verdict. It is born QUEUED, a slot
+claims it (RUNNING), and it leaves with one of six verdicts. A verdict is about the
+experiment against its parent and nothing else; whether its ancestors still stand is
+derived (`core.tree.sound`) and never written into it. A person may change a verdict
+afterwards: that is another event on the same table, so what is possible for a person,
+for the rule and for the recovery after a crash can be read in one place.
+
+Everything here is frozen: the journal holds the truth, these are pictures of it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where an experiment stands; the last six are verdicts."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    KEPT = "kept"
+    DISCARDED = "discarded"
+    BORDERLINE = "borderline"
+    CRASHED = "crashed"
+    INVALID = "invalid"
+    STOPPED = "stopped"
+
+
+VERDICTS = frozenset(Status) - {Status.QUEUED, Status.RUNNING}
+"""The statuses that end an experiment (a person may still change them)."""
+
+
+class Event(StrEnum):
+    """What can happen to an experiment."""
+
+    CLAIM = "claim"
+    """A slot takes it from the queue."""
+    RETURN = "return"
+    """Its run was lost to a fault that is not its own: back to the queue."""
+    KEEP = "keep"
+    DISCARD = "discard"
+    ASK = "ask"
+    """The rule leaves it to a person."""
+    CRASH = "crash"
+    REFUSE = "refuse"
+    """It can't be measured fairly, or its edits do not apply."""
+    STOP = "stop"
+    """A person ended its run, or dropped it from the queue."""
+    ACCEPT = "accept"
+    """A person keeps it."""
+    REJECT = "reject"
+    """A person discards it."""
+
+
+TRANSITIONS: dict[tuple[Status, Event], Status] = {
+    (Status.QUEUED, Event.CLAIM): Status.RUNNING,
+    (Status.QUEUED, Event.REFUSE): Status.INVALID,
+    (Status.QUEUED, Event.STOP): Status.STOPPED,
+    (Status.RUNNING, Event.RETURN): Status.QUEUED,
+    (Status.RUNNING, Event.KEEP): Status.KEPT,
+    (Status.RUNNING, Event.DISCARD): Status.DISCARDED,
+    (Status.RUNNING, Event.ASK): Status.BORDERLINE,
+    (Status.RUNNING, Event.CRASH): Status.CRASHED,
+    (Status.RUNNING, Event.REFUSE): Status.INVALID,
+    (Status.RUNNING, Event.STOP): Status.STOPPED,
+    (Status.BORDERLINE, Event.ACCEPT): Status.KEPT,
+    (Status.BORDERLINE, Event.REJECT): Status.DISCARDED,
+    (Status.DISCARDED, Event.ACCEPT): Status.KEPT,
+    (Status.KEPT, Event.REJECT): Status.DISCARDED,
+}
+"""The whole life cycle. A pair that is not here does not happen."""
+
+
+class TransitionError(ValueError):
+    """Raised by `after` when an event makes no sense in a status; says why in one line."""
+
+
+def after(status: Status, event: Event) -> Status:
+    """Return the status that follows, or raise `TransitionError` with a line for a person."""
+    try:
+        return TRANSITIONS[status, event]
+    except KeyError:
+        raise TransitionError(f"{event} is not possible: it is {status}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An idea and the change that tries it; exactly one of `constants`, `train_py` is set."""
+
+    title: str
+    proposer: str
+    """Who had the idea: `search`, `llm`, `command`, `baseline` or a person's login."""
+    hypothesis: str = ""
+    constants: dict[str, Any] | None = None
+    """New values of UPPER_CASE constants of the base's train.py; re-applied on a newer base."""
+    train_py: str | None = None
+    """A whole train.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of an experiment's train.py with one seed."""
+
+    experiment: int
+    number: int
+    """1 for the first run of its experiment."""
+    seed: int
+    setup: str
+    """Hash of the measuring setup; val_bpb is compared only within one."""
+    slot: int
+    state: str
+    """`running`, `finished`, `failed` (its own fault) or `lost` (a fault of the world)."""
+    started_at: float
+    """Unix seconds."""
+    ended_at: float | None = None
+    val_bpb: float | None = None
+    """Validation bits per byte, lower is better; None until scored or when not finite."""
+    training_seconds: float | None = None
+    total_seconds: float | None = None
+    startup_seconds: float | None = None
+    evaluation_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    tokens: int | None = None
+    steps: int | None = None
+    parameters: int | None = None
+    reason: str | None = None
+    """Why it failed or was lost, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A proposal with its runs and its verdict."""
+
+    id: int
+    """Unique in the lab; the first baseline of a lab is 0."""
+    tag: str
+    parent: int | None
+    """None for a baseline."""
+    title: str
+    proposer: str
+    status: Status
+    created_at: float
+    commit: str | None = None
+    """Hash of its git commit; None until a slot claims it."""
+    hypothesis: str = ""
+    decided_by: str | None = None
+    """`rule` or a person's login."""
+    reason: str | None = None
+    """Why the verdict is what it is, one line."""
+    claimed_at: float | None = None
+    decided_at: float | None = None
+    runs: tuple[Run, ...] = field(default=())
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Return val_bpb of every finished run that has one."""
+        return tuple(run.val_bpb for run in self.runs if run.val_bpb is not None)
+
+    @property
+    def val_bpb(self) -> float | None:
+        """Return the mean val_bpb over runs, or None."""
+        scores = self.scores
+        return sum(scores) / len(scores) if scores else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule or a person says of an experiment."""
+
+    event: Event
+    reason: str
+    decided_by: str = "rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A nudge from the human; it stays in every prompt until withdrawn."""
+
+    id: int
+    text: str
+    author: str
+    at: float
+    """Unix seconds."""
+    state: str = "queued"
+    """`queued`, `seen`, `applied` or `withdrawn`."""
+    experiment: int | None = None
+    """The experiment that applied it."""

@@ -1,0 +1,305 @@
+"""The journal: one SQLite file that says what happened in a lab.
+
+The engine alone writes it, but for `inbox`, where the screen and the verbs drop their
+commands. WAL mode, so that readers never wait; writers begin immediately, because a
+deferred transaction that turns into a write fails at once whatever the timeout; readers
+hold no transaction open. Rows become frozen dataclasses here and nowhere else.
+"""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cockpit.core.experiment import Experiment, Hint, Proposal, Run, Status
+from cockpit.core.ledger import SlotLedger
+from cockpit.lab.rows import (
+    SCHEMA,
+    Command,
+    DecisionEvent,
+    EngineRow,
+    Message,
+    Night,
+    Tag,
+)
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another one."""
+
+
+class JournalError(Exception):
+    """The journal can't be used; the message says what to do."""
+
+
+RUN_COLUMNS = (
+    "experiment, number, seed, setup, slot, state, started_at, ended_at, val_bpb, "
+    "training_seconds, total_seconds, startup_seconds, evaluation_seconds, "
+    "peak_memory_bytes, tokens, steps, parameters, reason"
+)
+EXPERIMENT_COLUMNS = (
+    "id, tag, parent, title, proposer, status, created_at, commit_hash, hypothesis, "
+    "decided_by, reason, claimed_at, decided_at"
+)
+
+
+class Journal:
+    """An open journal; `write=False` opens it for looking only."""
+
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        """Open (and, when writing, create or migrate) the journal at `path`.
+
+        Raises `JournalError` when the file is missing for a reader, is no journal, was made
+        by a newer cockpit, or lies where SQLite's WAL can't work.
+        """
+        self.path = path
+        if not write and not path.exists():
+            raise JournalError(f"no journal at {path}: nothing has been started here yet")
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            if write:
+                self._migrate()
+            else:
+                # A reader may have to make the -shm file anew, so the file is opened for
+                # writing and the connection is told never to.
+                self._db.execute("PRAGMA query_only = ON")
+            self._check_version()
+        except sqlite3.Error as error:
+            raise JournalError(f"can't use the journal {path}: {error}") from error
+
+    def _migrate(self) -> None:
+        mode = self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise JournalError(
+                f"{self.path.parent} can't hold a journal (SQLite's WAL does not work there, as on "
+                "network file systems): name a local directory with --state-dir"
+            )
+        self._db.execute("PRAGMA synchronous = FULL")
+        if self._version() >= len(SCHEMA):
+            return
+        with self.transaction():
+            for version in range(self._version(), len(SCHEMA)):
+                for statement in SCHEMA[version].split(";"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(SCHEMA)}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check_version(self) -> None:
+        version = self._version()
+        if version > len(SCHEMA):
+            raise JournalError(f"{self.path} was written by a newer cockpit: update this one")
+        if version < len(SCHEMA):
+            raise JournalError(f"{self.path} is not a journal of this cockpit (version {version})")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all or nothing; waits up to `BUSY_SECONDS` for another writer."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has written."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def integrity(self) -> str:
+        """Return `ok` or what SQLite finds wrong."""
+        return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
+
+    def probe_write(self) -> None:
+        """Write and take back a row; raises `JournalError` where the disk or WAL fails."""
+        try:
+            with self.transaction():
+                self._db.execute("UPDATE counter SET value = value WHERE name = 'revision'")
+        except sqlite3.Error as error:
+            raise JournalError(f"can't write the journal {self.path}: {error}") from error
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def experiments(self, since_revision: int = -1) -> dict[int, Experiment]:
+        """Return experiments by id, ascending; only those changed after `since_revision`."""
+        runs: dict[int, list[Run]] = {}
+        condition = "WHERE revision > ?"
+        for row in self._db.execute(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE ? < 0 OR experiment IN "  # noqa: S608 constants
+            f"(SELECT id FROM experiment {condition}) ORDER BY experiment, number",
+            (since_revision, since_revision),
+        ):
+            runs.setdefault(row[0], []).append(Run(*row))
+        return {
+            row[0]: _experiment(row, runs.get(row[0], ()))
+            for row in self._db.execute(
+                f"SELECT {EXPERIMENT_COLUMNS} FROM experiment {condition} ORDER BY id",  # noqa: S608
+                (since_revision,),
+            )
+        }
+
+    def experiment(self, number: int) -> Experiment | None:
+        """Return one experiment with its runs, or None."""
+        row = self._db.execute(
+            f"SELECT {EXPERIMENT_COLUMNS} FROM experiment WHERE id = ?",  # noqa: S608 constants
+            (number,),
+        ).fetchone()
+        if row is None:
+            return None
+        runs = self._db.execute(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE experiment = ? ORDER BY number",  # noqa: S608
+            (number,),
+        )
+        return _experiment(row, [Run(*run) for run in runs])
+
+    def revision(self) -> int:
+        """Return the number of the last change to an experiment."""
+        return int(self._one("SELECT value FROM counter WHERE name = 'revision'"))
+
+    def proposal(self, experiment: int) -> Proposal:
+        """Return the proposal behind an experiment."""
+        return Proposal(
+            **json.loads(self._one("SELECT proposal FROM experiment WHERE id = ?", experiment))
+        )
+
+    def proposals(self, tag: str) -> dict[int, Proposal]:
+        """Return the proposals of a tag by experiment id."""
+        return {
+            row[0]: Proposal(**json.loads(row[1]))
+            for row in self._db.execute("SELECT id, proposal FROM experiment WHERE tag = ?", (tag,))
+        }
+
+    def tag(self, name: str) -> Tag | None:
+        """Return a tag by name, or None."""
+        return next((tag for tag in self.tags() if tag.name == name), None)
+
+    def tags(self) -> list[Tag]:
+        """Return all tags, oldest first."""
+        return [
+            Tag(row[0], row[1], row[2], json.loads(row[3]), row[4])
+            for row in self._db.execute(
+                "SELECT name, setup, preset, options, created_at FROM tag ORDER BY created_at"
+            )
+        ]
+
+    def setup(self, setup_hash: str) -> dict[str, Any] | None:
+        """Return the fields of a measuring setup by its hash, or None."""
+        row = self._db.execute("SELECT fields FROM setup WHERE hash = ?", (setup_hash,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def last_night(self) -> Night | None:
+        """Return the newest night, ended or not."""
+        row = self._db.execute(
+            "SELECT id, tag, options, started_at, ended_at, reason, elapsed, claimed "
+            "FROM night ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return Night(row[0], row[1], json.loads(row[2]), *row[3:]) if row else None
+
+    def engine(self) -> EngineRow | None:
+        """Return what the engine last said of itself."""
+        row = self._db.execute(
+            "SELECT pid, state, activity, reason, started_at, heartbeat_at, monotonic, boot, night "
+            "FROM engine"
+        ).fetchone()
+        return EngineRow(*row) if row else None
+
+    def slots(self) -> dict[int, tuple[str, SlotLedger]]:
+        """Return device name and ledger of each slot of the last night."""
+        return {
+            row[0]: (row[1], SlotLedger(row[2], row[3], json.loads(row[4])))
+            for row in self._db.execute(
+                "SELECT number, device, category, since, seconds FROM slot ORDER BY number"
+            )
+        }
+
+    def running(self) -> list[Run]:
+        """Return the runs under way."""
+        return [
+            Run(*row)
+            for row in self._db.execute(
+                f"SELECT {RUN_COLUMNS} FROM run WHERE state = 'running'"  # noqa: S608 constants
+            )
+        ]
+
+    def verdicts(self, experiment: int) -> list[DecisionEvent]:
+        """Return the story of an experiment's verdicts, oldest first."""
+        return [
+            DecisionEvent(*row)
+            for row in self._db.execute(
+                "SELECT experiment, at, event, status, decided_by, reason FROM verdict "
+                "WHERE experiment = ? ORDER BY id",
+                (experiment,),
+            )
+        ]
+
+    def hints(self) -> list[Hint]:
+        """Return all hints, oldest first."""
+        return [
+            Hint(*row)
+            for row in self._db.execute(
+                "SELECT id, text, author, at, state, experiment FROM hint ORDER BY id"
+            )
+        ]
+
+    def messages(self, after_id: int = 0, limit: int = 2000) -> list[Message]:
+        """Return the newest `limit` messages after `after_id`, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, at, role, author, text, experiment FROM message WHERE id > ? "
+            "ORDER BY id DESC LIMIT ?",
+            (after_id, limit),
+        ).fetchall()
+        return [Message(*row) for row in reversed(rows)]
+
+    def command(self, number: int) -> Command | None:
+        """Return a row of the inbox, or None."""
+        return next(iter(self._commands("id = ?", number)), None)
+
+    def waiting_commands(self) -> list[Command]:
+        """Return the commands that no engine has taken yet, oldest first."""
+        return self._commands("state = ?", "waiting")
+
+    def _commands(self, condition: str, value: object) -> list[Command]:
+        return [
+            Command(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6])
+            for row in self._db.execute(
+                "SELECT id, at, author, verb, arguments, state, outcome FROM inbox "  # noqa: S608
+                f"WHERE {condition} ORDER BY id",
+                (value,),
+            )
+        ]
+
+    def _one(self, query: str, *arguments: object) -> Any:
+        row = self._db.execute(query, arguments).fetchone()
+        if row is None:
+            raise KeyError(f"no such row: {arguments}")
+        return row[0]
+
+    # ---- the inbox: what the screen and the verbs write ------------------------------------
+
+    def drop(self, verb: str, arguments: Mapping[str, Any], author: str) -> int:
+        """Put a command into the inbox and return its row's number."""
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO inbox (at, author, verb, arguments) VALUES (?, ?, ?, ?)",
+                (time.time(), author, verb, json.dumps(dict(arguments))),
+            )
+        return int(cursor.lastrowid or 0)
+
+
+def _experiment(row: tuple[Any, ...], runs: Sequence[Run]) -> Experiment:
+    """Build an experiment from a row of `EXPERIMENT_COLUMNS`."""
+    values: tuple[Any, ...] = (*row[:5], Status(row[5]), *row[6:], tuple(runs))
+    return Experiment(*values)

@@ -1,0 +1,128 @@
+"""A lab: a git repository with `program.md` and `trainer/`, and its state under `.cockpit/`."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+STATE = ".cockpit"
+
+
+class LabError(Exception):
+    """Something about the lab is not as it must be; the message says what to do."""
+
+
+class NoLabError(LabError):
+    """There is no lab here."""
+
+
+class LockedError(LabError):
+    """Another process holds the engine's lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """The places of one lab. Making a `Lab` touches nothing on disk."""
+
+    root: Path
+    """Top of the working tree, absolute."""
+
+    @property
+    def name(self) -> str:
+        """Return what the screen calls it."""
+        return self.root.name
+
+    @property
+    def state(self) -> Path:
+        """Return the state directory; a link when it was moved with `--state-dir`."""
+        return self.root / STATE
+
+    @property
+    def journal(self) -> Path:
+        """Return the path of the journal."""
+        return self.state / "journal.db"
+
+    @property
+    def lock(self) -> Path:
+        """Return the file whose flock says that an engine lives."""
+        return self.state / "engine.lock"
+
+    @property
+    def log(self) -> Path:
+        """Return where tracebacks go."""
+        return self.state / "engine.log"
+
+    @property
+    def spares(self) -> Path:
+        """Return where warm spares wait for their run."""
+        return self.state / "spares"
+
+    @property
+    def trainer(self) -> Path:
+        """Return the directory of the trainer in the working tree."""
+        return self.root / "trainer"
+
+    @property
+    def program(self) -> Path:
+        """Return the researcher's brief."""
+        return self.root / "program.md"
+
+    def fixed_trainer(self, digest: str) -> Path:
+        """Return where the fixed trainer files of a setup are laid out for its runs."""
+        return self.state / "trainer" / digest
+
+    def run_directory(self, experiment: int, run: int) -> Path:
+        """Return the directory of one run."""
+        return self.state / "runs" / str(experiment) / str(run)
+
+    def engine_lives(self) -> bool:
+        """Tell whether some process holds the engine's lock."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the engine's lock; raises `LockedError` at once when another process has it."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LockedError(f"an engine runs already in {self.root}") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def find(start: Path) -> Lab:
+    """Return the lab that `start` lies in.
+
+    Raises `NoLabError` with what is missing and how to make one.
+    """
+    start = start.resolve()
+    for directory in (start, *start.parents):
+        if not (directory / ".git").exists():
+            continue
+        if not (directory / "program.md").is_file():
+            raise NoLabError(
+                f"{directory} is a git repository without program.md: "
+                "`cockpit init` adds what a lab needs"
+            )
+        if not (directory / "trainer" / "train.py").is_file():
+            raise NoLabError(
+                f"{directory} has no trainer/train.py: `cockpit init` adds what a lab needs"
+            )
+        return Lab(directory)
+    raise NoLabError(f"{start} is not in a git repository: `cockpit init DIR` makes a lab")

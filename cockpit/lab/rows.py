@@ -1,0 +1,145 @@
+"""The rows of the journal: its schema, and what its rows become in Python."""
+
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = (
+    """
+    CREATE TABLE setup (hash TEXT PRIMARY KEY, fields TEXT NOT NULL);
+    CREATE TABLE tag (
+        name TEXT PRIMARY KEY, setup TEXT NOT NULL, preset TEXT NOT NULL,
+        options TEXT NOT NULL, created_at REAL NOT NULL);
+    CREATE TABLE night (
+        id INTEGER PRIMARY KEY, tag TEXT NOT NULL, options TEXT NOT NULL,
+        started_at REAL NOT NULL, ended_at REAL, reason TEXT,
+        elapsed REAL NOT NULL DEFAULT 0, claimed INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE experiment (
+        id INTEGER PRIMARY KEY, tag TEXT NOT NULL, parent INTEGER, commit_hash TEXT,
+        title TEXT NOT NULL, hypothesis TEXT NOT NULL, proposer TEXT NOT NULL,
+        proposal TEXT NOT NULL, status TEXT NOT NULL, decided_by TEXT, reason TEXT,
+        created_at REAL NOT NULL, claimed_at REAL, decided_at REAL,
+        revision INTEGER NOT NULL);
+    CREATE INDEX experiment_revision ON experiment (revision);
+    CREATE INDEX experiment_status ON experiment (status);
+    CREATE TABLE run (
+        experiment INTEGER NOT NULL, number INTEGER NOT NULL, seed INTEGER NOT NULL,
+        setup TEXT NOT NULL, slot INTEGER NOT NULL, state TEXT NOT NULL,
+        started_at REAL NOT NULL, ended_at REAL, val_bpb REAL, training_seconds REAL,
+        total_seconds REAL, startup_seconds REAL, evaluation_seconds REAL,
+        peak_memory_bytes INTEGER, tokens INTEGER, steps INTEGER, parameters INTEGER,
+        reason TEXT, PRIMARY KEY (experiment, number)) WITHOUT ROWID;
+    CREATE INDEX run_state ON run (state);
+    CREATE TABLE verdict (
+        id INTEGER PRIMARY KEY, experiment INTEGER NOT NULL, at REAL NOT NULL,
+        event TEXT NOT NULL, status TEXT NOT NULL, decided_by TEXT NOT NULL,
+        reason TEXT NOT NULL);
+    CREATE INDEX verdict_experiment ON verdict (experiment);
+    CREATE TABLE inbox (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, author TEXT NOT NULL, verb TEXT NOT NULL,
+        arguments TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', outcome TEXT,
+        done_at REAL);
+    CREATE INDEX inbox_state ON inbox (state);
+    CREATE TABLE hint (
+        id INTEGER PRIMARY KEY, text TEXT NOT NULL, author TEXT NOT NULL, at REAL NOT NULL,
+        state TEXT NOT NULL, experiment INTEGER);
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, role TEXT NOT NULL, author TEXT NOT NULL,
+        text TEXT NOT NULL, experiment INTEGER);
+    CREATE TABLE engine (
+        id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER NOT NULL, state TEXT NOT NULL,
+        activity TEXT NOT NULL, reason TEXT, started_at REAL NOT NULL,
+        heartbeat_at REAL NOT NULL, monotonic REAL NOT NULL, boot TEXT NOT NULL,
+        night INTEGER);
+    CREATE TABLE slot (
+        number INTEGER PRIMARY KEY, device TEXT NOT NULL, category TEXT NOT NULL,
+        since REAL NOT NULL, seconds TEXT NOT NULL);
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+    INSERT INTO counter VALUES ('revision', 0);
+    """,
+)
+"""One script a version; `user_version` says how many of them a file has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One line of research: one baseline, one measuring setup."""
+
+    name: str
+    setup: str
+    preset: str
+    options: dict[str, Any]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One start until its limits."""
+
+    id: int
+    tag: str
+    options: dict[str, Any]
+    started_at: float
+    ended_at: float | None
+    reason: str | None
+    elapsed: float
+    """Seconds of wall clock used up, time of a dead engine included once it is back."""
+    claimed: int
+    """Experiments claimed so far, the baseline not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """What the engine last said of itself; whether it lives, its lock says."""
+
+    pid: int
+    state: str
+    """`running`, `paused` or `stopped`."""
+    activity: str
+    """What it is doing, for a person."""
+    reason: str | None
+    """Why it is paused or has stopped."""
+    started_at: float
+    heartbeat_at: float
+    monotonic: float
+    """Monotonic seconds of the heartbeat, comparable while `boot` is the same."""
+    boot: str
+    night: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row of the inbox."""
+
+    id: int
+    at: float
+    author: str
+    verb: str
+    arguments: dict[str, Any]
+    state: str
+    """`waiting`, `done` or `refused`."""
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the agent pane's conversation."""
+
+    id: int
+    at: float
+    role: str
+    """`proposer`, `engine` or `human`."""
+    author: str
+    text: str
+    experiment: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEvent:
+    """One event of an experiment's life, never erased."""
+
+    experiment: int
+    at: float
+    event: str
+    status: str
+    decided_by: str
+    reason: str

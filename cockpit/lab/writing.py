@@ -1,0 +1,183 @@
+"""The engine's hand in the journal: everything that it alone writes."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cockpit.core.experiment import Proposal, Run, Status, Verdict
+from cockpit.core.ledger import SlotLedger
+from cockpit.lab.journal import Journal
+from cockpit.lab.rows import EngineRow
+
+
+class EngineJournal(Journal):
+    """A journal opened by who holds the engine's lock."""
+
+    def answer(self, command: int, state: str, outcome: str) -> None:
+        """Write the outcome of a command into its row."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE inbox SET state = ?, outcome = ?, done_at = ? WHERE id = ?",
+                (state, outcome, time.time(), command),
+            )
+
+    def add_tag(self, name: str, setup: Mapping[str, Any], setup_hash: str, preset: str) -> None:
+        """Record a new tag with its measuring setup."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO setup VALUES (?, ?)", (setup_hash, json.dumps(dict(setup)))
+            )
+            self._db.execute(
+                "INSERT INTO tag VALUES (?, ?, ?, '{}', ?)", (name, setup_hash, preset, time.time())
+            )
+
+    def begin_night(self, tag: str, options: Mapping[str, Any]) -> int:
+        """Record a new night and return its id; the slots of the last one are forgotten."""
+        with self.transaction():
+            self._db.execute("DELETE FROM slot")
+            cursor = self._db.execute(
+                "INSERT INTO night (tag, options, started_at) VALUES (?, ?, ?)",
+                (tag, json.dumps(dict(options)), time.time()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def change_night(self, night: int, **columns: Any) -> None:
+        """Set columns of a night: `ended_at`, `reason`, `elapsed`, `claimed`, `options`."""
+        self._update("night", "id", night, columns)
+
+    def say(self, row: EngineRow) -> None:
+        """Write what the engine says of itself (its heartbeat)."""
+        values = asdict(row)
+        with self.transaction():
+            self._db.execute(
+                f"INSERT OR REPLACE INTO engine (id, {', '.join(values)}) "  # noqa: S608 own names
+                f"VALUES (1, {', '.join('?' * len(values))})",
+                tuple(values.values()),
+            )
+
+    def set_slot(self, number: int, device: str, ledger: SlotLedger) -> None:
+        """Write a slot's ledger."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?)",
+                (number, device, ledger.category, ledger.since, json.dumps(ledger.seconds)),
+            )
+
+    def add_experiment(
+        self,
+        tag: str,
+        parent: int | None,
+        proposal: Proposal,
+        *,
+        number: int | None = None,
+        created_at: float | None = None,
+    ) -> int:
+        """Queue an experiment and return its id, the next free one unless `number` is given."""
+        with self.transaction():
+            if number is None:
+                number = self._one("SELECT coalesce(max(id) + 1, 0) FROM experiment")
+            self._db.execute(
+                "INSERT INTO experiment (id, tag, parent, title, hypothesis, proposer, proposal, "
+                "status, created_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                (
+                    number,
+                    tag,
+                    parent,
+                    proposal.title,
+                    proposal.hypothesis,
+                    proposal.proposer,
+                    json.dumps(asdict(proposal)),
+                    Status.QUEUED,
+                    created_at if created_at is not None else time.time(),
+                ),
+            )
+            self._touch(number)
+        return number
+
+    def change_experiment(self, number: int, **columns: Any) -> None:
+        """Set columns of an experiment that are no verdict: `commit_hash`, `parent`, …"""
+        with self.transaction():
+            self._update("experiment", "id", number, columns)
+            self._touch(number)
+
+    def decide(
+        self, number: int, status: Status, verdict: Verdict, at: float | None = None
+    ) -> None:
+        """Record an event of an experiment's life and the status it leads to."""
+        at = at if at is not None else time.time()
+        columns: dict[str, Any] = {"status": status}
+        if status is Status.RUNNING:
+            columns |= {"claimed_at": at}
+        elif status is Status.QUEUED:
+            columns |= {"reason": verdict.reason}
+        else:
+            columns |= {
+                "decided_at": at,
+                "decided_by": verdict.decided_by,
+                "reason": verdict.reason,
+            }
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO verdict (experiment, at, event, status, decided_by, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (number, at, verdict.event, status, verdict.decided_by, verdict.reason),
+            )
+            self.change_experiment(number, **columns)
+
+    def add_run(self, run: Run) -> None:
+        """Record a run that begins."""
+        values = asdict(run)
+        with self.transaction():
+            self._db.execute(
+                f"INSERT INTO run ({', '.join(values)}) "  # noqa: S608 own names
+                f"VALUES ({', '.join('?' * len(values))})",
+                tuple(values.values()),
+            )
+            self._touch(run.experiment)
+
+    def change_run(self, experiment: int, number: int, **columns: Any) -> None:
+        """Set columns of a run."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self.transaction():
+            self._db.execute(
+                f"UPDATE run SET {assignments} WHERE experiment = ? AND number = ?",  # noqa: S608
+                (*columns.values(), experiment, number),
+            )
+            self._touch(experiment)
+
+    def add_hint(self, text: str, author: str) -> int:
+        """Record a hint and return its id."""
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO hint (text, author, at, state) VALUES (?, ?, ?, 'queued')",
+                (text, author, time.time()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def add_message(self, role: str, author: str, text: str, experiment: int | None = None) -> None:
+        """Add a line to the conversation of the agent pane."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO message (at, role, author, text, experiment) VALUES (?, ?, ?, ?, ?)",
+                (time.time(), role, author, text, experiment),
+            )
+
+    def _update(self, table: str, key: str, value: object, columns: Mapping[str, Any]) -> None:
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        encoded = [json.dumps(v) if isinstance(v, dict) else v for v in columns.values()]
+        with self.transaction():
+            self._db.execute(
+                f"UPDATE {table} SET {assignments} WHERE {key} = ?",  # noqa: S608 own names
+                (*encoded, value),
+            )
+
+    def _touch(self, experiment: int) -> None:
+        """Give an experiment the next revision, so that readers fetch just what is new."""
+        self._db.execute("UPDATE counter SET value = value + 1 WHERE name = 'revision'")
+        self._db.execute(
+            "UPDATE experiment SET revision = (SELECT value FROM counter WHERE name = 'revision') "
+            "WHERE id = ?",
+            (experiment,),
+        )
