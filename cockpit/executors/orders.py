@@ -1,0 +1,49 @@
+"""What an engine tells a supervisor: one JSON object on its command line, one on its standard
+input. Both ends use these classes, so that they cannot drift apart.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to start a training; the supervisor's one argument."""
+
+    spare: str
+    """Absolute path at which the spare was made."""
+    lock_descriptor: int
+    """Inherited descriptor that holds the lock."""
+    python: str
+    """Interpreter of the training."""
+    trainer_directory: str
+    """Where harness.py is."""
+    cpus: list[int]
+    """Cores for the supervisor and a spare without a run; empty: any."""
+
+    def encode(self) -> str:
+        """As JSON, to be read by `Settings(**json.loads(...))`."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A run and its limits; the line on standard input."""
+
+    run_directory: str
+    """Where the run directory is now."""
+    validation_rows: str
+    """File to hand in after the checkpoint."""
+    wall_seconds: float
+    """From go to end."""
+    memory_bytes: int | None
+    """Resident memory of all processes together; None: no limit."""
+    log_bytes: int
+    """Size of train.log."""
+    keep_checkpoint: bool
+    """Whether checkpoint.pt stays."""
+
+    def encode(self) -> str:
+        """As a line of JSON, to be read by `Limits(**json.loads(...))`."""
+        return json.dumps(dataclasses.asdict(self)) + "\n"

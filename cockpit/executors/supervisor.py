@@ -1,0 +1,325 @@
+"""Watches one training: `python -m cockpit.executors.supervisor SETTINGS`.
+
+A supervisor is a small trusted process between the engine, which may be killed at any moment, and
+the training, which may do anything. It starts the training warm, waits for one line on its
+standard input (the assignment), lets the training go, keeps the limits, hands in the validation
+rows when the checkpoint can no longer change, ends everything the training started, and writes
+exit.json as its last act. It holds a lock on the run directory for its whole life: that, and not
+a pid, says that the run is alive. The lock's descriptor is inherited from the engine, so that
+there is no moment between the engine's spawn and the supervisor's end at which the lock is free.
+
+Its working directory is the run directory, which the engine renames under its feet: every path
+here is relative, and a spare that became a run needs no new ones.
+
+If standard input ends before an assignment came, the engine is gone or wants the spare no more:
+the supervisor ends too and removes the spare. After the assignment nothing of the engine matters.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
+from cockpit.executors.orders import Limits, Settings
+from cockpit.executors.processes import LINUX, RUN_TOKEN, start_time
+from cockpit.executors.training import Training, become_subreaper
+from cockpit.lab.rundir import ExitReason, RunDirectory, Stage
+
+WATCH_SECONDS = 0.25
+"""Between two looks at the size of the log; a wake-up costs some 20 µs."""
+MEMORY_SECONDS = 1.0
+"""Between two sums over the memory of all processes; one costs some milliseconds."""
+READY_SECONDS = 600.0
+"""From assignment to ready; importing torch from a cold network disk can take minutes."""
+LINE_BYTES = 1 << 16
+"""Longest line on the control channel or standard input."""
+
+
+class Supervisor:
+    """One run, from spare to exit.json. Single-threaded; everything happens in `run`'s loop."""
+
+    def __init__(self, settings: Settings, wakeups: int) -> None:
+        self.settings = settings
+        self.token = os.environ[RUN_TOKEN]
+        self.stage: Stage = "warming"
+        self.limits: Limits | None = None
+        self.training: Training | None = None
+        self.checkpoint_sha256: str | None = None
+        self.stop_asked = False
+        self.failure: str | None = None
+        self.deadline = float("inf")
+        self.next_memory = 0.0
+        self.wakeups = wakeups
+        self.selector = selectors.DefaultSelector()
+        self.pending: dict[int, bytes] = {}
+
+    def run(self) -> None:
+        """Start the training and watch it until everything is over."""
+        self.selector.register(self.wakeups, selectors.EVENT_READ)
+        self.say_where_we_are()
+        try:
+            self.training = Training.start(self.settings.python, self.settings.trainer_directory)
+        except (OSError, subprocess.SubprocessError) as error:
+            self.finish("crashed", f"the training could not be started: {error}")
+            return
+        self.say_where_we_are()
+        self.selector.register(0, selectors.EVENT_READ, self.hear_engine)
+        self.selector.register(self.training.control, selectors.EVENT_READ, self.hear_training)
+        while not self.is_over():
+            self.wait(self.patience())
+
+    def wait(self, seconds: float | None) -> None:
+        """Sleep until something happens, and take it in."""
+        for key, _ in self.selector.select(seconds):
+            if key.fd == self.wakeups:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.wakeups, 4096)
+            else:
+                self.read_lines(key.fd, key.data)
+
+    def patience(self) -> float | None:
+        """Seconds until the limits have to be looked at; None without a run."""
+        if self.limits is None:
+            return None
+        return max(0.0, min(WATCH_SECONDS, self.deadline - time.monotonic()))
+
+    def is_over(self) -> bool:
+        """Look at the training and its limits; True when all is done and written down."""
+        assert self.training is not None
+        nothing_left = self.training.reap()
+        if self.stop_asked:
+            self.end("stopped", "stopped by the engine")
+        elif self.training.status is not None:
+            self.end_by_itself(nothing_left)
+        elif self.limits is not None and (over := self.limit_passed(self.limits)):
+            self.end(*over)
+        elif self.failure is not None:
+            self.end("crashed", self.failure)
+        elif self.limits is None and 0 not in self.selector.get_map():
+            self.end("stopped", "the engine ended before it gave this spare a run")
+        else:
+            return False
+        return True
+
+    def limit_passed(self, limits: Limits) -> tuple[ExitReason, str] | None:
+        """The limit that the training is over, with a line about it."""
+        assert self.training is not None
+        now = time.monotonic()
+        if now >= self.deadline:
+            if self.stage == "warming":
+                return "wall", f"not ready {READY_SECONDS:.0f} s after it was given its run"
+            return "wall", f"still running after {limits.wall_seconds:.0f} s"
+        if self.training.log_bytes() > limits.log_bytes:
+            return "log", f"train.log grew over {limits.log_bytes} bytes"
+        if limits.memory_bytes is not None and now >= self.next_memory:
+            self.next_memory = now + MEMORY_SECONDS
+            used = self.training.resident_bytes()
+            if used > limits.memory_bytes:
+                return "memory", f"used {used} bytes of memory, {limits.memory_bytes} are allowed"
+        return None
+
+    def read_lines(self, descriptor: int, hear: Callable[[dict[str, object]], None]) -> None:
+        """Take in what is there to read; a closed end is not looked at again."""
+        try:
+            content = os.read(descriptor, LINE_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            content = b""
+        if not content:
+            self.selector.unregister(descriptor)
+        *lines, rest = (self.pending.get(descriptor, b"") + content).split(b"\n")
+        self.pending[descriptor] = rest[-LINE_BYTES:]
+        for line in lines:
+            with contextlib.suppress(ValueError, RecursionError):  # the training may say anything
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    hear(record)
+
+    def hear_engine(self, record: dict[str, object]) -> None:
+        """The assignment."""
+        if self.limits is not None:
+            return
+        self.limits = Limits(**record)  # type: ignore[arg-type] # the engine is ours
+        self.deadline = time.monotonic() + READY_SECONDS
+        if self.stage == "ready":
+            self.go(self.limits)
+
+    def hear_training(self, record: dict[str, object]) -> None:
+        """What the harness says; each event counts once."""
+        event = record.get("event")
+        if event == "ready" and self.stage == "warming":
+            self.stage = "ready"
+            if self.limits is not None:
+                self.go(self.limits)
+            else:
+                self.say_where_we_are()
+        elif event == "checkpoint" and self.stage == "assigned" and not self.checkpoint_sha256:
+            assert self.limits is not None
+            self.hand_in_rows(self.limits)
+
+    def go(self, limits: Limits) -> None:
+        """Let the training see its train.py; the wall clock starts."""
+        assert self.training is not None
+        self.stage = "assigned"
+        self.deadline = time.monotonic() + limits.wall_seconds
+        self.training.send({"event": "go", "run_directory": limits.run_directory})
+        self.say_where_we_are()
+
+    def hand_in_rows(self, limits: Limits) -> None:
+        """Note the checkpoint's hash and pass the validation rows to the training."""
+        assert self.training is not None
+        try:
+            self.checkpoint_sha256 = sha256_of_checkpoint(
+                Path("checkpoint.pt"), lambda: self.stop_asked or time.monotonic() > self.deadline
+            )
+            with open(limits.validation_rows, "rb") as rows:
+                self.training.send(
+                    {
+                        "event": "validation",
+                        "checkpoint_sha256": self.checkpoint_sha256,
+                        "rows_offset": 0,
+                    },
+                    rows.fileno(),
+                )
+        except (CheckpointError, OSError) as error:
+            self.failure = str(error)
+
+    def end_by_itself(self, nothing_left: bool) -> None:
+        """The training ended; say how, and end what it left behind."""
+        assert self.training is not None
+        if not nothing_left or not LINUX:
+            self.training.kill_everything(self.wait_for_deaths)
+        if self.training.exit_code == 0 and os.path.isfile("result.json"):
+            self.finish("finished", None)
+            return
+        tail = RunDirectory(Path()).log_tail(20, 300)
+        last = next((line for line in reversed(tail) if line.strip()), None)
+        if self.training.signal is not None:
+            hint = " (out of memory?)" if self.training.signal == signal.SIGKILL else ""
+            last = f"killed by signal {self.training.signal}{hint}"
+        elif last is None:
+            last = f"ended with exit code {self.training.exit_code} and without a result"
+        self.finish("crashed", last)
+
+    def end(self, reason: ExitReason, message: str) -> None:
+        """Kill everything and finish."""
+        assert self.training is not None
+        self.training.kill_everything(self.wait_for_deaths)
+        if self.limits is not None:
+            self.training.cut_log(self.limits.log_bytes)
+        self.finish(reason, message)
+
+    def wait_for_deaths(self, seconds: float) -> None:
+        """Wait for a child to die; nothing else is taken in any more."""
+        for descriptor in list(self.selector.get_map()):
+            if descriptor != self.wakeups:
+                self.selector.unregister(descriptor)
+        self.wait(seconds)
+
+    def finish(self, reason: ExitReason, message: str | None) -> None:
+        """Tidy up and write exit.json, the last act; a spare that never had a run just goes."""
+        spare = Path(self.settings.spare)
+        if self.limits is None and reason == "stopped" and is_here(spare):
+            shutil.rmtree(spare, ignore_errors=True)
+            return
+        shutil.rmtree("tmp", ignore_errors=True)
+        if self.limits is None or not self.limits.keep_checkpoint:
+            with contextlib.suppress(OSError):
+                Path("checkpoint.pt").unlink()
+        if spare.is_symlink():
+            spare.unlink(missing_ok=True)
+        training = self.training
+        write_atomically(
+            "exit.json",
+            {
+                "exit_code": training.exit_code if training else None,
+                "signal": training.signal if training else None,
+                "reason": reason,
+                "stage": self.stage,
+                "message": message,
+                "checkpoint_sha256": self.checkpoint_sha256,
+                "ended_at": time.time(),
+                "monotonic": time.monotonic(),
+            },
+        )
+
+    def say_where_we_are(self) -> None:
+        """Write supervisor.json. A full disk must not end the run: what is read is then old."""
+        inner = self.training.pid if self.training else None
+        with contextlib.suppress(OSError):
+            write_atomically(
+                "supervisor.json",
+                {
+                    "pid": os.getpid(),
+                    "create_time": start_time(os.getpid()),
+                    "inner_pid": inner,
+                    "inner_create_time": start_time(inner) if inner else None,
+                    "token": self.token,
+                    "stage": self.stage,
+                },
+            )
+
+
+def write_atomically(name: str, values: dict[str, object]) -> None:
+    """Write a JSON file into the working directory, whole or not at all."""
+    # A name that the training cannot foresee: it could leave a pipe there that nobody reads.
+    temporary = f"{name}.{secrets.token_hex(8)}"
+    with open(temporary, "x") as stream:
+        json.dump(values, stream)
+    try:
+        os.replace(temporary, name)
+    except IsADirectoryError:
+        shutil.rmtree(name)
+        os.replace(temporary, name)
+
+
+def is_here(path: Path) -> bool:
+    """Whether `path` is the working directory itself, and no link to it."""
+    try:
+        return not path.is_symlink() and path.samefile(".")
+    except OSError:
+        return False
+
+
+def main() -> None:
+    """Set up signals, affinity and the lock; then watch."""
+    settings = Settings(**json.loads(sys.argv[1]))
+    os.set_inheritable(settings.lock_descriptor, False)
+    fcntl.flock(settings.lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    become_subreaper()
+    if settings.cpus and LINUX:
+        with contextlib.suppress(OSError):  # a container's set of cores may have changed
+            os.sched_setaffinity(0, settings.cpus)
+
+    wakeups, wakeup_end = os.pipe()
+    for descriptor in (0, wakeups, wakeup_end):
+        os.set_blocking(descriptor, False)
+    # Every handled signal writes a byte there, which ends the wait in `select` at once.
+    signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
+    supervisor = Supervisor(settings, wakeups)
+
+    def ask_to_stop(number: int, frame: types.FrameType | None) -> None:
+        supervisor.stop_asked = True
+
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    supervisor.run()
+    os._exit(0)  # no clean-up of the interpreter: the lock is wanted
+
+
+if __name__ == "__main__":
+    main()

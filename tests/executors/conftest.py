@@ -1,0 +1,107 @@
+"""A lab's state directory, a stub harness in a trainer directory, and no process left behind."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cockpit.executors.base import Assignment, Device, Observation
+from cockpit.executors.local import LocalExecutor, lab_processes, observe
+from cockpit.lab.rundir import RunDirectory, RunExit, SupervisorIdentity
+
+STUB = Path(__file__).with_name("harness_stub.py")
+TEST_DEVICE = Device("cpu", "test", "cpu", 1 << 30, 1)
+
+
+class Bench:
+    """One state directory with an executor; short words for what most tests do."""
+
+    def __init__(self, root: Path, wait_until: Callable[..., object]) -> None:
+        self.state = root / "state"
+        self.trainer = root / "trainer"
+        self.rows = root / "val.bin"
+        self.log = self.state / "engine.log"
+        self.wait_until = wait_until
+        self.runs = 0
+        self.state.mkdir()
+        self.trainer.mkdir()
+        self.rows.write_bytes(b"rows")
+        shutil.copy(STUB, self.trainer / "harness.py")
+        self.executor = self.new_executor()
+
+    def new_executor(self, device: Device = TEST_DEVICE, python: str = "") -> LocalExecutor:
+        return LocalExecutor(
+            device, python or sys.executable, self.trainer, self.state / "spares", self.log
+        )
+
+    def assignment(self, train_py: str, **changes: object) -> Assignment:
+        self.runs += 1
+        fields: dict[str, object] = {
+            "run_directory": self.state / "runs" / str(self.runs) / "1",
+            "train_py": train_py,
+            "spec": {"format": 1, "run": self.runs},
+            "validation_rows": self.rows,
+            "wall_seconds": 30.0,
+            "memory_bytes": None,
+            "log_bytes": 1 << 20,
+            "keep_checkpoint": False,
+        }
+        return Assignment(**(fields | changes))  # type: ignore[arg-type]
+
+    def start(self, train_py: str, **changes: object) -> Path:
+        assignment = self.assignment(train_py, **changes)
+        self.executor.start(assignment)
+        return assignment.run_directory
+
+    def warm(self) -> None:
+        self.executor.warm()
+        self.wait_until(lambda: self.executor.spare_state.state == "ready", 20, "a warm spare")
+
+    def over(self, run: Path) -> Observation:
+        self.wait_until(lambda: observe(run).state != "alive", 20, f"the end of {run}")
+        return observe(run)
+
+    def exit(self, run: Path) -> RunExit:
+        ended = self.over(run).exit
+        assert ended is not None, self.log.read_text()
+        return ended
+
+    def wait_for_file(self, path: Path) -> str:
+        self.wait_until(lambda: path.exists() and path.read_text(), 20, str(path))
+        return path.read_text()
+
+    def identity(self, run: Path) -> SupervisorIdentity:
+        self.wait_until(lambda: observe(run).stage == "assigned", 20, "the assignment")
+        identity = RunDirectory(run).read_supervisor()
+        assert identity is not None
+        return identity
+
+    def wait_gone(self, pid: int) -> None:
+        self.wait_until(lambda: is_gone(pid), 10, f"the end of process {pid}")
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture
+def bench(tmp_path: Path, wait_until: Callable[..., object]) -> Iterator[Bench]:
+    """A bench; afterwards every process of its lab must be gone by itself."""
+    made = Bench(tmp_path, wait_until)
+    yield made
+    made.executor.close()
+    left = lab_processes(made.state)
+    # A supervisor is there for a moment after it has released its lock.
+    try:
+        wait_until(lambda: not lab_processes(made.state), 5, f"no process to be left of {left}")
+    finally:
+        for pid in lab_processes(made.state):
+            os.kill(pid, signal.SIGKILL)
