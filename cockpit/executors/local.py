@@ -13,10 +13,10 @@ from pathlib import Path
 import cockpit
 from cockpit.executors.base import Assignment, Device, ExecutorError, SpareState
 from cockpit.executors.environment import reserved_cpus, training_environment
+from cockpit.executors.locks import FileLock
 from cockpit.executors.orders import Limits, Settings
 from cockpit.executors.processes import new_token
 from cockpit.executors.watching import (
-    hold,
     lab_processes,
     observe,
     reap_leftovers,
@@ -136,18 +136,17 @@ class LocalExecutor:
         try:
             (directory / "tmp").mkdir(parents=True)
             # Locked here and inherited: the lock is never free between spawn and end.
-            with (
-                open(self.log_path, "ab") as log,
-                hold(directory / "lock") as lock,
-            ):
+            lock = FileLock.take(directory / "lock")
+            assert lock is not None  # nobody else knows of this directory
+            with lock, open(self.log_path, "ab") as log:
                 process = subprocess.Popen(
-                    [*SUPERVISOR, self._settings(directory, lock).encode()],
+                    [*SUPERVISOR, self._settings(directory, lock.descriptor).encode()],
                     cwd=directory,
                     env=self._environment(directory, token),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
-                    pass_fds=[lock],
+                    pass_fds=[lock.descriptor],
                     start_new_session=True,
                     text=True,
                 )

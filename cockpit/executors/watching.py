@@ -1,11 +1,9 @@
 """Runs seen from their directories alone: whoever started them may be long gone."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 from cockpit.executors.base import Observation
@@ -19,20 +17,6 @@ from cockpit.executors.processes import (
     tokens_by_pid,
 )
 from cockpit.lab.rundir import RunDirectory, RunDirectoryError, RunExit, SupervisorIdentity
-
-
-@contextlib.contextmanager
-def hold(path: Path) -> Iterator[int]:
-    """Take the lock `path`, new or free, for the block; raises BlockingIOError if it is taken.
-
-    A child that inherits the descriptor goes on holding the lock after the block.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def observe(run_directory: Path) -> Observation:
