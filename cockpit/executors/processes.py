@@ -76,19 +76,20 @@ def tokens_by_pid() -> dict[int, str]:
 def signal_process(pid: int, number: signal.Signals, is_right: Callable[[], bool]) -> bool:
     """Send a signal if `is_right` says, with the process pinned, that it is the one meant."""
     with contextlib.ExitStack() as stack:
+        pinned = None
+        with contextlib.suppress(AttributeError, OSError):  # not on macOS, nor before Linux 5.3
+            pinned = os.pidfd_open(pid)
+            stack.callback(os.close, pinned)
+        if not is_right():
+            return False
         try:
-            if hasattr(os, "pidfd_open"):
-                pinned = os.pidfd_open(pid)
-                stack.callback(os.close, pinned)
-                if is_right():
-                    signal.pidfd_send_signal(pinned, number)
-                    return True
-            elif is_right():
+            if pinned is None:
                 os.kill(pid, number)
-                return True
+            else:
+                signal.pidfd_send_signal(pinned, number)
         except OSError:
-            return False  # it is gone, or was never ours
-    return False
+            return False  # it has just ended, or was never ours
+    return True
 
 
 def kill_until_gone(

@@ -31,6 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
+from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
 from cockpit.executors.processes import LINUX, RUN_TOKEN, start_time
 from cockpit.executors.training import Training, become_subreaper
@@ -42,8 +43,8 @@ MEMORY_SECONDS = 1.0
 """Between two sums over the memory of all processes; one costs some milliseconds."""
 READY_SECONDS = 600.0
 """From assignment to ready; importing torch from a cold network disk can take minutes."""
-LINE_BYTES = 1 << 16
-"""Longest line on the control channel or standard input."""
+STANDARD_INPUT = 0
+"""The pipe from the engine."""
 
 
 class Supervisor:
@@ -62,7 +63,6 @@ class Supervisor:
         self.next_memory = 0.0
         self.wakeups = wakeups
         self.selector = selectors.DefaultSelector()
-        self.pending: dict[int, bytes] = {}
 
     def run(self) -> None:
         """Start the training and watch it until everything is over."""
@@ -74,10 +74,14 @@ class Supervisor:
             self.finish("crashed", f"the training could not be started: {error}")
             return
         self.say_where_we_are()
-        self.selector.register(0, selectors.EVENT_READ, self.hear_engine)
-        self.selector.register(self.training.control, selectors.EVENT_READ, self.hear_training)
+        self.listen(STANDARD_INPUT, self.hear_engine)
+        self.listen(self.training.control.fileno(), self.hear_training)
         while not self.is_over():
             self.wait(self.patience())
+
+    def listen(self, descriptor: int, hear: Callable[[dict[str, object]], None]) -> None:
+        """Have `hear` called with every object that comes in."""
+        self.selector.register(descriptor, selectors.EVENT_READ, (JsonLines(descriptor), hear))
 
     def wait(self, seconds: float | None) -> None:
         """Sleep until something happens, and take it in."""
@@ -86,7 +90,11 @@ class Supervisor:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wakeups, 4096)
             else:
-                self.read_lines(key.fd, key.data)
+                lines, hear = key.data
+                for record in lines.read():
+                    hear(record)
+                if lines.is_closed:  # else `select` would return at once, for ever
+                    self.selector.unregister(key.fd)
 
     def patience(self) -> float | None:
         """Seconds until the limits have to be looked at; None without a run."""
@@ -106,7 +114,7 @@ class Supervisor:
             self.end(*over)
         elif self.failure is not None:
             self.end("crashed", self.failure)
-        elif self.limits is None and 0 not in self.selector.get_map():
+        elif self.limits is None and STANDARD_INPUT not in self.selector.get_map():
             self.end("stopped", "the engine ended before it gave this spare a run")
         else:
             return False
@@ -128,24 +136,6 @@ class Supervisor:
             if used > limits.memory_bytes:
                 return "memory", f"used {used} bytes of memory, {limits.memory_bytes} are allowed"
         return None
-
-    def read_lines(self, descriptor: int, hear: Callable[[dict[str, object]], None]) -> None:
-        """Take in what is there to read; a closed end is not looked at again."""
-        try:
-            content = os.read(descriptor, LINE_BYTES)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            content = b""
-        if not content:
-            self.selector.unregister(descriptor)
-        *lines, rest = (self.pending.get(descriptor, b"") + content).split(b"\n")
-        self.pending[descriptor] = rest[-LINE_BYTES:]
-        for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):  # the training may say anything
-                record = json.loads(line)
-                if isinstance(record, dict):
-                    hear(record)
 
     def hear_engine(self, record: dict[str, object]) -> None:
         """The assignment."""
@@ -235,7 +225,9 @@ class Supervisor:
             shutil.rmtree(spare, ignore_errors=True)
             return
         shutil.rmtree("tmp", ignore_errors=True)
-        if self.limits is None or not self.limits.keep_checkpoint:
+        # That of a run that failed is worth nothing, and may be what filled the disk.
+        keep = self.limits is not None and self.limits.keep_checkpoint
+        if not keep or reason != "finished":
             with contextlib.suppress(OSError):
                 Path("checkpoint.pt").unlink()
         if spare.is_symlink():
@@ -304,7 +296,7 @@ def main() -> None:
             os.sched_setaffinity(0, settings.cpus)
 
     wakeups, wakeup_end = os.pipe()
-    for descriptor in (0, wakeups, wakeup_end):
+    for descriptor in (wakeups, wakeup_end):
         os.set_blocking(descriptor, False)
     # Every handled signal writes a byte there, which ends the wait in `select` at once.
     signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)

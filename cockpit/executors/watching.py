@@ -32,31 +32,36 @@ def observe(run_directory: Path) -> Observation:
     return Observation("ended" if ended else "lost", ended, stage)
 
 
-def stop(run_directory: Path) -> bool:
+def stop(run_directory: Path, force: bool = False) -> bool:
     """End the run: ask its supervisor, or kill what is left of it where that is gone.
 
     Returns at once; `observe` tells when it is over. False when there is nobody to ask, because
     the run is over or its supervisor has not yet said who it is: ask again while it is alive.
+    With `force` the supervisor is killed, and then all of the run: for one that does not answer,
+    perhaps because its training stopped it. The run is lost then.
     """
     run = RunDirectory(run_directory)
     identity = _identity(run)
     if identity is None:
         return False
-    if not run.is_held():
-        state_directory = run_directory.absolute().parents[2]
-        return bool(
-            kill_tokens(
-                lambda pid, token: (
-                    token == identity.token and _is_of_this_lab(pid, token, state_directory)
-                )
-            )
-        )
 
     def is_supervisor() -> bool:
         same = start_time(identity.pid) == identity.create_time
         return same and token_of(identity.pid) == identity.token
 
-    return signal_process(identity.pid, signal.SIGTERM, is_supervisor)
+    if run.is_held():
+        number = signal.SIGKILL if force else signal.SIGTERM
+        asked = signal_process(identity.pid, number, is_supervisor)
+        if not asked or not force:
+            return asked
+    state_directory = run_directory.absolute().parents[2]
+    return bool(
+        kill_tokens(
+            lambda pid, token: (
+                token == identity.token and _is_of_this_lab(pid, token, state_directory)
+            )
+        )
+    )
 
 
 def lab_processes(state_directory: Path) -> set[int]:

@@ -255,3 +255,14 @@ def test_nothing_is_known_of_a_directory_that_is_not_there(tmp_path: Path) -> No
     assert not stop(tmp_path / "missing" / "runs" / "1" / "1")
     assert reap_leftovers(tmp_path / "missing") == set()
     assert RunDirectory(tmp_path).read_supervisor() is None
+
+
+def test_a_supervisor_that_was_stopped_by_its_training_is_ended_by_force(bench: Any) -> None:
+    run = bench.start("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + WITH_CHILD)
+    child = int(bench.wait_for_file(run / "child"))
+    identity = RunDirectory(run).read_supervisor()
+    assert observe(run).state == "alive"
+    assert stop(run, force=True)
+    assert bench.over(run).state == "lost"
+    for pid in (identity.pid, identity.inner_pid, child):
+        bench.wait_gone(pid)
