@@ -19,7 +19,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import selectors
 import shutil
 import signal
@@ -30,6 +29,7 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
+from cockpit.executors.atomic import ReservedFile, write_atomically
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
@@ -43,6 +43,8 @@ MEMORY_SECONDS = 1.0
 """Between two sums over the memory of all processes; one costs some milliseconds."""
 READY_SECONDS = 600.0
 """From assignment to ready; importing torch from a cold network disk can take minutes."""
+FULL_DISK_BYTES = 1 << 20
+"""With less free space than this, a crash is put down to it."""
 STANDARD_INPUT = 0
 """The pipe from the engine."""
 
@@ -62,6 +64,7 @@ class Supervisor:
         self.deadline = float("inf")
         self.next_memory = 0.0
         self.wakeups = wakeups
+        self.exit_file = ReservedFile("exit.json")
         self.selector = selectors.DefaultSelector()
 
     def run(self) -> None:
@@ -201,6 +204,8 @@ class Supervisor:
             last = f"killed by signal {self.training.signal}{hint}"
         elif last is None:
             last = f"ended with exit code {self.training.exit_code} and without a result"
+        if shutil.disk_usage(".").free < FULL_DISK_BYTES:
+            last += " (the disk is full)"
         self.finish("crashed", last)
 
     def end(self, reason: ExitReason, message: str) -> None:
@@ -233,8 +238,7 @@ class Supervisor:
         if spare.is_symlink():
             spare.unlink(missing_ok=True)
         training = self.training
-        write_atomically(
-            "exit.json",
+        self.exit_file.write(
             {
                 "exit_code": training.exit_code if training else None,
                 "signal": training.signal if training else None,
@@ -262,19 +266,6 @@ class Supervisor:
                     "stage": self.stage,
                 },
             )
-
-
-def write_atomically(name: str, values: dict[str, object]) -> None:
-    """Write a JSON file into the working directory, whole or not at all."""
-    # A name that the training cannot foresee: it could leave a pipe there that nobody reads.
-    temporary = f"{name}.{secrets.token_hex(8)}"
-    with open(temporary, "x") as stream:
-        json.dump(values, stream)
-    try:
-        os.replace(temporary, name)
-    except IsADirectoryError:
-        shutil.rmtree(name)
-        os.replace(temporary, name)
 
 
 def is_here(path: Path) -> bool:
