@@ -1,0 +1,338 @@
+"""The screen: composes the panes, polls the client, and passes on what the panes wish for."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.driver import Driver
+from textual.widget import Widget
+from textual.widgets import Input
+from textual.worker import get_current_worker
+
+from cockpit.ui import messages
+from cockpit.ui.card import StartCard
+from cockpit.ui.client import Client
+from cockpit.ui.panes.agent import AgentPane, Transcript
+from cockpit.ui.panes.gpu import GpuPane
+from cockpit.ui.panes.history import HistoryPane
+from cockpit.ui.panes.keys import KeyLine
+from cockpit.ui.panes.status import StatusLine, TabLine
+from cockpit.ui.screens.confirm import ConfirmScreen
+from cockpit.ui.screens.experiment import ExperimentScreen
+from cockpit.ui.screens.help import HelpScreen
+from cockpit.ui.screens.start import StartScreen
+from cockpit.ui.snapshot import Outcome, Snapshot
+from cockpit.ui.theme import Theme, Themes, plain, themes_directory
+
+POLL_SECONDS = 0.25
+THEME_POLLS = 8
+"""The theme's file is looked at every so many polls."""
+WIDE_COLUMNS = 100
+BREAKPOINTS: list[tuple[int, str]] = [(0, "-narrow"), (WIDE_COLUMNS, "-wide")]
+PANES = {"1": "history", "2": "agent", "3": "gpu"}
+PANE_NAMES = {"1": "History", "2": "Agent", "3": "GPU"}
+
+
+class CockpitApp(App[None]):
+    """One lab on one terminal."""
+
+    TITLE = "cockpit"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = BREAKPOINTS
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (WIDE_COLUMNS, "-wide"),
+    ]
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    #panes { height: 1fr; }
+    #history { width: 6fr; height: 1fr; }
+    #right { width: 5fr; height: 1fr; }
+    #gpu { height: 11fr; }
+    #agent { height: 9fr; }
+    .-wide TabLine { display: none; }
+    .-narrow #history, .-narrow #right, .-narrow #gpu, .-narrow #agent { display: none; }
+    .-narrow.-show-history #history { display: block; }
+    .-narrow.-show-gpu #right, .-narrow.-show-gpu #gpu { display: block; }
+    .-narrow.-show-agent #right, .-narrow.-show-agent #agent { display: block; }
+    .-narrow #history { width: 100%; }
+    .-narrow #right { width: 100%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "toggle_pause", "pause"),
+        Binding("s", "skip", "skip"),
+        Binding("b", "begin", "begin"),
+        Binding("1", "pane('1')", "history", show=False),
+        Binding("2", "pane('2')", "agent", show=False),
+        Binding("3", "pane('3')", "gpu", show=False),
+        Binding("i", "type", "hint"),
+        Binding("T", "next_theme", "next theme", show=False),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "leave", "leave"),
+        Binding("ctrl+q,ctrl+c", "leave", "leave", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        client: Client,
+        options: Sequence[str] = (),
+        card: StartCard | None = None,
+        *,
+        theme: str | None = None,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        """Show the lab of `client`; `options` are those of `start`, `card` a fresh lab's."""
+        colours = "NO_COLOR" not in os.environ
+        super().__init__(driver_class=driver_class, ansi_color=None if colours else True)
+        self.client = client
+        self.options, self.card = list(options), card
+        self.snapshot = self.client.snapshot()
+        self.active = "history"
+        self.themes = Themes(themes_directory())
+        self.palette: Theme = plain()
+        if colours:
+            self.palette = self.themes.get(theme or preferred_theme(dict(os.environ)))
+        self.register_theme(self.palette.textual())
+        self.set_reactive(App.theme, self.palette.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    # ---- layout ------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Lay out the panes."""
+        yield StatusLine("status")
+        yield TabLine("tabs")
+        with Horizontal(id="panes"):
+            yield HistoryPane()
+            with Vertical(id="right"):
+                yield GpuPane()
+                yield AgentPane()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Listen for signals, show what is known, and begin to poll."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Else SIGTERM leaves the terminal in a mess and a lost terminal spins for ever.
+            loop.add_signal_handler(number, self.exit)
+        self.screen.add_class("-show-history")
+        self.query_one(HistoryPane).focus()
+        self._show(self.snapshot)
+        if self.card is not None and self.snapshot.engine.state == "fresh":
+            self.push_screen(StartScreen(self.card))
+        self._poll()
+
+    @work
+    async def _poll(self) -> None:
+        """Look at the lab four times a second, in a thread: a slow disk must not stop the keys."""
+        beats = 0
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            before = self.snapshot.tag
+            self.snapshot = await asyncio.to_thread(self.client.snapshot)
+            if self.snapshot.tag is not before:
+                self.client.keep_off_training_cores()
+            self._show(self.snapshot)
+            beats += 1
+            if beats % THEME_POLLS == 0:
+                self._reload_theme()
+
+    def _show(self, snapshot: Snapshot) -> None:
+        panes = self.screen_stack[0]
+        panes.query_one(StatusLine).show(snapshot)
+        panes.query_one(HistoryPane).show(snapshot)
+        panes.query_one(GpuPane).show(snapshot)
+        panes.query_one(AgentPane).show(snapshot)
+        self._show_tabs()
+        for outcome in snapshot.outcomes:
+            self._say(outcome)
+        keys = (snapshot.engine.state, bool(snapshot.current))
+        if keys != getattr(self, "_keys", None):
+            self._keys = keys
+            self.screen.refresh_bindings()
+
+    def _show_tabs(self) -> None:
+        tabs = self.screen_stack[0].query_one(TabLine)
+        name = next(PANE_NAMES[key] for key, pane in PANES.items() if pane == self.active)
+        tabs.show(self.snapshot, PANE_NAMES, name)
+
+    def _say(self, outcome: Outcome) -> None:
+        mark = "" if outcome.done else "! "
+        self.say(f"{mark}{outcome.verb}: {outcome.text}", good=outcome.done)
+
+    def say(self, text: str, *, good: bool = True) -> None:
+        """Show a line where outcomes are shown."""
+        for line in self.screen.query(KeyLine) or self.screen_stack[0].query(KeyLine):
+            line.say(text, good=good)
+
+    # ---- what panes wish for -------------------------------------------------------------------
+
+    def on_send(self, message: messages.Send) -> None:
+        """Drop a command."""
+        self._send(message.verb, message.arguments)
+
+    @work
+    async def _send(self, verb: str, arguments: dict[str, object]) -> None:
+        outcome = await asyncio.to_thread(self.client.send, verb, arguments)
+        if outcome is not None:
+            self._say(outcome)
+
+    def on_say(self, message: messages.Say) -> None:
+        """Show a line."""
+        self.say(message.text, good=message.good)
+
+    def on_ask_help(self) -> None:
+        """Show the help."""
+        self.action_help()
+
+    @work
+    async def on_open(self, message: messages.Open) -> None:
+        """Show an experiment."""
+        details = await asyncio.to_thread(self.client.details, message.experiment)
+        if details is not None:
+            self.push_screen(ExperimentScreen(details, self.snapshot))
+
+    def on_begin(self) -> None:
+        """Begin a night: at once from the card, else after a question."""
+        if isinstance(self.screen, StartScreen):
+            self._start()
+        else:
+            self.action_begin()
+
+    @work(thread=True)
+    def _start(self) -> None:
+        worker = get_current_worker()
+
+        def progress(text: str) -> None:
+            if not worker.is_cancelled:
+                self.call_from_thread(self._progress, text)
+
+        error = self.client.start(self.options, progress)
+        if not worker.is_cancelled:
+            self.call_from_thread(self._started, error)
+
+    def _progress(self, text: str) -> None:
+        if isinstance(self.screen, StartScreen):
+            self.screen.progress(text)
+        else:
+            self.say(text)
+
+    def _started(self, error: str | None) -> None:
+        if isinstance(self.screen, StartScreen):
+            if error is None:
+                self.pop_screen()
+            else:
+                self.screen.failed(error)
+        else:
+            self.say(error or "the night has begun", good=error is None)
+
+    # ---- keys ------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what is possible now."""
+        if action in {"toggle_pause", "skip", "begin", "pane", "type", "help"}:
+            if len(self.screen_stack) > 1:
+                return False
+            alive = self.snapshot.engine.alive
+            if action == "begin":
+                return not alive
+            if action == "skip":
+                return alive and bool(self.snapshot.current)
+            if action == "toggle_pause":
+                return alive
+        return True
+
+    def action_toggle_pause(self) -> None:
+        """Pause, or go on."""
+        self._send("resume" if self.snapshot.engine.state == "paused" else "pause", {})
+
+    def action_skip(self) -> None:
+        """End the run under way, after a question."""
+        run = self.snapshot.current[0]
+        question = f"Skip #{run.experiment} {run.title}? Its run ends without a verdict."
+        self.push_screen(ConfirmScreen(question, "skips it"), partial(self._if_yes, "skip"))
+
+    def _if_yes(self, verb: str, yes: bool | None) -> None:
+        if yes and verb == "begin":
+            self.say("starting")
+            self._start()
+        elif yes:
+            self._send(verb, {})
+
+    def action_begin(self) -> None:
+        """Begin a night, or repair one, after a question."""
+        if self.snapshot.engine.state == "dead":
+            question, yes = "The engine died. Repair and go on?", "goes on"
+        else:
+            question, yes = "Begin a night with the same lab?", "begins"
+        self.push_screen(ConfirmScreen(question, yes), partial(self._if_yes, "begin"))
+
+    def action_pane(self, key: str) -> None:
+        """Show and focus a pane."""
+        self._activate(PANES[key])
+        target: Widget = self.screen.query_one(f"#{PANES[key]}")
+        (target.query_one(Transcript) if isinstance(target, AgentPane) else target).focus()
+
+    def action_type(self) -> None:
+        """Go to the line of input."""
+        self._activate("agent")
+        self.screen.query_one(Input).focus()
+
+    def _activate(self, pane: str) -> None:
+        for name in PANES.values():
+            self.screen_stack[0].set_class(name == pane, f"-show-{name}")
+        self.active = pane
+        self._show_tabs()
+
+    def action_help(self) -> None:
+        """Show keys and words."""
+        active = self.screen.active_bindings.values()
+        told = {self.get_key_display(a.binding): a.binding.description for a in active}
+        self.push_screen(HelpScreen([(key, does) for key, does in told.items() if does]))
+
+    def action_leave(self) -> None:
+        """Leave; the night goes on."""
+        self.exit()
+
+    # ---- colours ---------------------------------------------------------------------------
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme."""
+        names = self.themes.names()
+        if not names or self.palette.name == "plain":
+            return
+        place = names.index(self.palette.name) if self.palette.name in names else -1
+        self._use_theme(names[(place + 1) % len(names)])
+        self.say(f"theme: {self.palette.name}")
+
+    def _reload_theme(self) -> None:
+        problem = self.themes.problem
+        if self.palette.name in self.themes.changed():
+            self._use_theme(self.palette.name)
+        if self.themes.problem is not None and self.themes.problem != problem:
+            self.say(self.themes.problem, good=False)
+
+    def _use_theme(self, name: str) -> None:
+        self.palette = self.themes.get(name)
+        self.register_theme(self.palette.textual())
+        if self.theme == name:
+            self._watch_theme(name)
+        self.theme = name
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+
+
+def preferred_theme(environment: dict[str, str]) -> str:
+    """Return the theme for a terminal: COCKPIT_THEME, else by what its background says."""
+    chosen = environment.get("COCKPIT_THEME")
+    if chosen:
+        return chosen
+    # Set by rxvt, Konsole and others as `foreground;background`; 7 and 15 are white.
+    return "light" if environment.get("COLORFGBG", "").endswith((";7", ";15")) else "dark"

@@ -1,0 +1,337 @@
+"""The only door out of the screen: read a snapshot, drop a command, begin a night.
+
+Everything here may block (a disk, another writer), so that the app calls it in a thread.
+The journal is only ever read, but for the inbox.
+"""
+
+import difflib
+import getpass
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cockpit.core import tree
+from cockpit.core.experiment import Experiment, Status
+from cockpit.core.ledger import total
+from cockpit.core.noise import pooled
+from cockpit.lab.journal import Journal, JournalError
+from cockpit.lab.lab import Lab
+from cockpit.lab.rows import EngineRow, Tag
+from cockpit.lab.rundir import RunDirectory
+from cockpit.ui.live import LiveRun, finished_curve
+from cockpit.ui.snapshot import CurrentRun, Details, EngineState, Outcome, Slot, Snapshot
+from cockpit.ui.spawn import OneOffTick, own_cores, start_night, stay_on
+
+MESSAGES = 600
+"""The newest messages that a screen keeps."""
+LOCK_SECONDS = 1.0
+"""How often the engine's lock is tried: whoever tries holds it for a moment."""
+TEXT_BYTES = 1 << 20
+"""No train.py is read further than this for a diff."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A command without an answer yet."""
+
+    verb: str
+    tick: OneOffTick | None
+
+
+class Client:
+    """Looks at one lab and speaks for one person."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.author = getpass.getuser()
+        self._cores = own_cores()
+        self._journal: Journal | None = None
+        self._file: tuple[int, int] | None = None
+        self._data_version = -1
+        self._revision = -1
+        self._known = Snapshot(lab.name, time.time(), EngineState("fresh"))
+        self._row: EngineRow | None = None
+        self._heartbeat = (0.0, 0.0)
+        self._lives = (False, float("-inf"))
+        self._live: dict[tuple[int, int], LiveRun] = {}
+        self._curves: dict[int, tuple[tuple[float, float | None], ...]] = {}
+        self._pending: dict[int, _Pending] = {}
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return the lab as it is now; never raises for what a lab may look like."""
+        problem = None
+        try:
+            self._read_journal()
+        except (JournalError, sqlite3.Error) as error:
+            problem = str(error) if self.lab.journal.exists() else None
+            self._forget()
+        outcomes = self._answers() if self._journal else ()
+        self._known = replace(
+            self._known,
+            at=time.time(),
+            engine=self._engine_state(),
+            problem=problem,
+            current=self._current(),
+            outcomes=outcomes,
+        )
+        return self._known
+
+    @property
+    def engine_state(self) -> str:
+        """Return how the engine was when last looked at: see `EngineState.state`."""
+        return self._known.engine.state
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = None
+
+    def _forget(self) -> None:
+        """The journal is gone or broken: what was known of it is not true any more."""
+        self.close()
+        self._data_version = self._revision = -1
+        self._known = Snapshot(self.lab.name, time.time(), EngineState("fresh"))
+        self._row = None
+        self._live.clear()
+        self._curves.clear()
+        self._pending.clear()
+
+    def _read_journal(self) -> None:
+        try:
+            status = self.lab.journal.stat()
+        except OSError as error:
+            raise JournalError(f"no journal: {error}") from error
+        if self._journal is not None and self._file != (status.st_dev, status.st_ino):
+            self._forget()
+        if self._journal is None:
+            self._journal = Journal(self.lab.journal, write=False)
+            self._file = (status.st_dev, status.st_ino)
+        # Before the reading: what is written meanwhile is read again, never missed.
+        version = self._journal.data_version()
+        if version == self._data_version:
+            return
+        self._read_rows(self._journal)
+        self._data_version = version
+
+    def _read_rows(self, journal: Journal) -> None:
+        known = self._known
+        self._row = journal.engine()
+        night, tags = journal.last_night(), journal.tags()
+        name = night.tag if night else tags[-1].name if tags else None
+        tag = next((t for t in tags if t.name == name), None)
+        setup = known.setup
+        if tag != known.tag:
+            setup = journal.setup(tag.setup) if tag else None
+        last = known.messages[-1].id if known.messages else 0
+        fresh = tuple(journal.messages(last, MESSAGES))
+        hints = tuple(journal.hints())
+        self._known = replace(
+            known,
+            tag=known.tag if tag == known.tag else tag,
+            setup=setup,
+            night=night,
+            hints=known.hints if hints == known.hints else hints,
+            messages=(known.messages + fresh)[-MESSAGES:] if fresh else known.messages,
+            slots=self._slots(journal),
+        )
+        self._read_experiments(journal, changed_tag=tag != known.tag)
+
+    def _read_experiments(self, journal: Journal, *, changed_tag: bool) -> None:
+        revision = journal.revision()
+        if revision == self._revision and not changed_tag:
+            return
+        changed = journal.experiments(self._revision)
+        self._revision = revision
+        experiments = {**(self._known.experiments or {}), **changed}
+        if list(experiments) != sorted(experiments):
+            experiments = dict(sorted(experiments.items()))
+        self._known = replace(
+            self._known, experiments=experiments, **_derived(experiments, self._known.tag)
+        )
+
+    def _slots(self, journal: Journal) -> dict[int, Slot]:
+        rows = journal.slots()
+        at = time.monotonic() if self.lab.engine_lives() else None
+        if at is None:
+            at = self._row.monotonic if self._row else 0.0
+        return {
+            number: Slot(device, ledger.category, total([ledger], at))
+            for number, (device, ledger) in rows.items()
+        }
+
+    def _engine_state(self) -> EngineState:
+        row = self._row
+        if row is None or self._journal is None:
+            return EngineState("fresh")
+        now = time.monotonic()
+        if now - self._lives[1] >= LOCK_SECONDS:
+            self._lives = (self.lab.engine_lives(), now)
+        # The age is counted from when this process first saw the beat: clocks may jump.
+        if row.heartbeat_at != self._heartbeat[0]:
+            first = self._heartbeat[0] == 0.0
+            late = max(0.0, time.time() - row.heartbeat_at) if first else 0.0
+            self._heartbeat = (row.heartbeat_at, now - late)
+        state = row.state if row.state in {"running", "paused"} else "stopped"
+        if state != "stopped" and not self._lives[0]:
+            state = "dead"
+        return EngineState(state, max(0.0, now - self._heartbeat[1]), row.activity, row.reason)
+
+    def _current(self) -> tuple[CurrentRun, ...]:
+        experiments, slots = self._known.experiments or {}, self._known.slots or {}
+        running = {
+            (run.experiment, run.number): run
+            for e in experiments.values()
+            if e.status is Status.RUNNING or (e.runs and e.runs[-1].state == "running")
+            for run in e.runs
+            if run.state == "running"
+        }
+        self._live = {key: live for key, live in self._live.items() if key in running}
+        current = []
+        for key, run in running.items():
+            live = self._live.get(key)
+            if live is None:
+                live = self._live[key] = LiveRun(run, self.lab.run_directory(*key))
+            live.poll()
+            experiment = experiments[run.experiment]
+            slot = slots.get(run.slot)
+            current.append(
+                CurrentRun(
+                    experiment=experiment.id,
+                    run=run.number,
+                    slot=run.slot,
+                    title=experiment.title,
+                    device=slot.device if slot else "",
+                    phase=live.phase,
+                    step=live.step,
+                    evaluation=live.evaluation,
+                    budget_seconds=live.budget_seconds,
+                    budget_tokens=live.budget_tokens,
+                    curve=live.curve,
+                    base=experiment.parent,
+                    base_curve=self._base_curve(experiments, experiment.parent),
+                )
+            )
+        return tuple(sorted(current, key=lambda run: run.slot))
+
+    def _base_curve(
+        self, experiments: Mapping[int, Experiment], base: int | None
+    ) -> tuple[tuple[float, float | None], ...]:
+        if base is None or base not in experiments:
+            return ()
+        if base not in self._curves:
+            if len(self._curves) > 16:
+                self._curves.clear()
+            self._curves[base] = self._curve(experiments[base])
+        return self._curves[base]
+
+    def _curve(self, experiment: Experiment) -> tuple[tuple[float, float | None], ...]:
+        """Return the curve of the first run that was scored, else of the newest."""
+        scored = [run for run in experiment.runs if run.val_bpb is not None]
+        chosen = (scored or list(experiment.runs[-1:]))[:1]
+        if not chosen:
+            return ()
+        return finished_curve(self.lab.run_directory(experiment.id, chosen[0].number))
+
+    def details(self, number: int) -> Details | None:
+        """Return everything about one experiment, or None where there is none."""
+        experiments, journal = self._known.experiments or {}, self._journal
+        if number not in experiments or journal is None:
+            return None
+        own = experiments[number]
+        parent = experiments.get(own.parent) if own.parent is not None else None
+        log: list[str] = []
+        if own.runs:
+            directory = self.lab.run_directory(number, own.runs[-1].number)
+            log = RunDirectory(directory).log_tail(12, 300)
+        return Details(
+            experiment=own,
+            parent=parent,
+            proposal=journal.proposal(number),
+            verdicts=tuple(journal.verdicts(number)),
+            diff=self._diff(own, parent) if parent else (),
+            log=tuple(log),
+            curve=self._curve(own),
+            parent_curve=self._curve(parent) if parent else (),
+        )
+
+    def _diff(self, own: Experiment, parent: Experiment) -> tuple[str, ...]:
+        old, new = self._text(parent), self._text(own)
+        if old is None or new is None:
+            return ()
+        return tuple(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+    def _text(self, experiment: Experiment) -> list[str] | None:
+        for run in experiment.runs:
+            path = self.lab.run_directory(experiment.id, run.number) / "train.py"
+            try:
+                with path.open("rb") as file:
+                    return file.read(TEXT_BYTES).decode("utf-8", "replace").splitlines()
+            except OSError:
+                continue
+        return None
+
+    # ---- commands --------------------------------------------------------------------------
+
+    def send(self, verb: str, arguments: Mapping[str, Any]) -> Outcome | None:
+        """Drop a command; its answer comes in a later snapshot, a refusal to try at once."""
+        if not self.lab.journal.exists():
+            return Outcome(verb, False, "nothing has been started here yet")
+        try:
+            inbox = Journal(self.lab.journal)
+            try:
+                number = inbox.drop(verb, arguments, self.author)
+            finally:
+                inbox.close()
+        except (JournalError, sqlite3.Error) as error:
+            return Outcome(verb, False, f"{verb} could not be written down: {error}")
+        tick = None if self.lab.engine_lives() else OneOffTick(self.lab.root, self._cores)
+        self._pending[number] = _Pending(verb, tick)
+        return None
+
+    def _answers(self) -> tuple[Outcome, ...]:
+        """Collect the answers to what was sent; a tick that failed is an answer too."""
+        outcomes = []
+        for number, pending in list(self._pending.items()):
+            command = self._journal.command(number) if self._journal else None
+            if command is not None and command.state != "waiting":
+                text = command.outcome or command.state
+                outcomes.append(Outcome(pending.verb, command.state == "done", text))
+                del self._pending[number]
+            elif pending.tick is not None and (failure := pending.tick.failure()):
+                outcomes.append(Outcome(pending.verb, False, failure))
+                del self._pending[number]
+        return tuple(outcomes)
+
+    def start(self, options: Sequence[str], progress: Callable[[str], None]) -> str | None:
+        """Begin (or repair) a night; return None, or why it could not begin. Blocks."""
+        return start_night(self.lab.root, list(options), self._cores, progress)
+
+    def keep_off_training_cores(self) -> None:
+        """On a CPU lab, stay on the last core: the training has the others."""
+        device = (self._known.setup or {}).get("device")
+        if device == "cpu" and len(self._cores) > 1:
+            stay_on({max(self._cores)})
+
+
+def _derived(experiments: Mapping[int, Experiment], tag: Tag | None) -> dict[str, Any]:
+    """Return what follows from the experiments of a tag."""
+    name = tag.name if tag else ""
+    own = [e for e in experiments.values() if e.tag == name]
+    best = tree.best(experiments, name)
+    sound = frozenset(tree.sound_ids(experiments))
+    line = tree.lineage(experiments, best.id) if best else []
+    return {
+        "counts": Counter(str(e.status) for e in own),
+        "baseline": tree.baseline(own, name),
+        "best": best,
+        "best_line": frozenset(e.id for e in line),
+        "sound": sound,
+        "noise": pooled(e.scores for e in own),
+        "awaiting": tuple(e.id for e in own if e.status is Status.BORDERLINE),
+    }

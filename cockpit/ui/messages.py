@@ -1,0 +1,40 @@
+"""What panes say upward; the app alone acts on it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.message import Message
+
+
+class Send(Message):
+    """A command for the engine."""
+
+    def __init__(self, verb: str, arguments: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.verb = verb
+        self.arguments = dict(arguments or {})
+
+
+class Say(Message):
+    """A line for the person, in the place where outcomes are shown."""
+
+    def __init__(self, text: str, *, good: bool = True) -> None:
+        super().__init__()
+        self.text = text
+        self.good = good
+
+
+class Open(Message):
+    """Show an experiment."""
+
+    def __init__(self, experiment: int) -> None:
+        super().__init__()
+        self.experiment = experiment
+
+
+class AskHelp(Message):
+    """Show the keys and the words."""
+
+
+class Begin(Message):
+    """Start a night, or repair one."""

@@ -1,0 +1,158 @@
+"""What the screen knows of a lab at one moment; everything in it is frozen.
+
+Parts that did not change are the very same objects as in the snapshot before, so that a
+pane tells by `is` whether it has anything to do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cockpit.core.curve import Point
+from cockpit.core.experiment import Experiment, Hint, Proposal
+from cockpit.core.noise import Noise
+from cockpit.lab.metrics import Evaluation, Step
+from cockpit.lab.rows import DecisionEvent, Message, Night, Tag
+
+UNKNOWN_NOISE = Noise(None, 0, 0)
+STALE_SECONDS = 12.0
+"""A heartbeat older than this is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Whether the night goes on."""
+
+    state: str
+    """`fresh` (nothing was ever started), `running`, `paused`, `stopped` or `dead`."""
+    heartbeat_age: float | None = None
+    """Seconds since the engine last said something."""
+    activity: str = ""
+    reason: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Return whether an engine holds the lab."""
+        return self.state in {"running", "paused"}
+
+    @property
+    def stale(self) -> bool:
+        """Return whether it lives and has not been heard of for long."""
+        return self.alive and (self.heartbeat_age or 0.0) > STALE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """A run under way, with its curve over its base's."""
+
+    experiment: int
+    run: int
+    slot: int
+    title: str
+    device: str
+    phase: str
+    """starting, warming, training, evaluating or done."""
+    step: Step | None
+    evaluation: Evaluation | None
+    budget_seconds: float | None
+    budget_tokens: int | None
+    curve: tuple[Point, ...]
+    base: int | None
+    """The experiment whose curve is drawn below it: its parent."""
+    base_curve: tuple[Point, ...]
+
+    @property
+    def progress(self) -> float:
+        """Return the share of the training budget used, 0 to 1."""
+        if self.step is None:
+            return 0.0
+        return min(1.0, max(0.0, self.step.progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One GPU, or the CPU."""
+
+    device: str
+    category: str
+    """What the ledger says it is doing."""
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command that this screen dropped."""
+
+    verb: str
+    done: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A lab at one moment."""
+
+    lab: str
+    at: float
+    """Unix seconds."""
+    engine: EngineState
+    problem: str | None = None
+    """Why the journal can't be read, one line."""
+    tag: Tag | None = None
+    setup: Mapping[str, Any] | None = None
+    night: Night | None = None
+    experiments: Mapping[int, Experiment] | None = None
+    """By id, ascending; the same object as before when nothing changed."""
+    counts: Mapping[str, int] | None = None
+    """Experiments of the tag by status."""
+    baseline: Experiment | None = None
+    best: Experiment | None = None
+    best_line: frozenset[int] = frozenset()
+    """Ids from the baseline to the best."""
+    sound: frozenset[int] = frozenset()
+    noise: Noise = UNKNOWN_NOISE
+    awaiting: tuple[int, ...] = ()
+    """Borderline experiments that are a person's to decide, oldest first."""
+    hints: tuple[Hint, ...] = ()
+    messages: tuple[Message, ...] = ()
+    slots: Mapping[int, Slot] | None = None
+    current: tuple[CurrentRun, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    """Answers that arrived since the snapshot before."""
+
+    @property
+    def total(self) -> int:
+        """Return how many ideas there are, the baseline not counted."""
+        return max(0, sum((self.counts or {}).values()) - (self.baseline is not None))
+
+    @property
+    def busy(self) -> float | None:
+        """Return the share of the slots' time spent training, 0 to 1."""
+        slots = (self.slots or {}).values()
+        whole = sum(sum(slot.seconds.values()) for slot in slots)
+        if whole < 1.0:
+            return None
+        return sum(slot.seconds.get("training", 0.0) for slot in slots) / whole
+
+    @property
+    def proposer(self) -> str | None:
+        """Return who has the ideas this night; `search` where the night names nobody."""
+        if self.night is None:
+            return None
+        return str(self.night.options.get("proposer") or "search")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Everything about one experiment, for its own screen."""
+
+    experiment: Experiment
+    parent: Experiment | None
+    proposal: Proposal
+    verdicts: tuple[DecisionEvent, ...]
+    diff: tuple[str, ...]
+    """Unified diff of train.py against the parent's, where both texts are still there."""
+    log: tuple[str, ...]
+    """Last lines of the newest run's log."""
+    curve: tuple[Point, ...]
+    parent_curve: tuple[Point, ...]
