@@ -15,7 +15,7 @@ Cache (`$COCKPIT_CACHE`, else the user's cache directory), shared by all labs:
 
     manifests/<hash of paths, sizes, times>.json     -> which content that is
     corpora/<content hash>/tokens-<vocabulary>/      tokenizer and tokens
-    corpora/<content hash>/rows-<vocabulary>-<T>/    train.bin val.bin sealed.bin and what reads them
+    corpora/<content hash>/rows-<vocabulary>-<T>/    train.bin, val.bin, sealed.bin, ...
 
 Everything is built in a directory beside its place and renamed into it, under a lock for each
 manifest: a second process waits and finds it done. Finding a corpus again reads directory entries
@@ -236,13 +236,12 @@ def _build(
                 )
         for name in ("tokenizer.json", "token_bytes.npy"):
             _write(new / name, (tokens / name).read_bytes())
+        tokenizer = (new / "tokenizer.json").read_bytes()
         meta = {
             "format": FORMAT,
             "corpus": source,
             "corpus_hash": survey["corpus_hash"],
-            "tokenizer_hash": hashlib.sha256((new / "tokenizer.json").read_bytes()).hexdigest()[
-                :24
-            ],
+            "tokenizer_hash": hashlib.sha256(tokenizer).hexdigest()[:24],
             "sequence_length": sequence_length,
             "vocab_size": vocab_size,
             "train_rows": counts[0],

@@ -108,7 +108,7 @@ def read_pieces(source: str, file: SourceFile) -> Iterator[Piece]:
 
 
 def _walk(root: str, suffixes: tuple[str, ...], left_out: frozenset[str]) -> Iterator[SourceFile]:
-    """Files under `root` with one of `suffixes`; hidden ones and linked folders are not followed."""
+    """Files under `root` with one of `suffixes`; not hidden, not in linked folders."""
     try:
         with os.scandir(root) as entries:
             for entry in entries:
