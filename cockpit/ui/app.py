@@ -46,13 +46,10 @@ class CockpitApp(App[None]):
     TITLE = "cockpit"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (WIDE_COLUMNS, "-wide"),
-    ]
     CSS = """
     Screen { background: $background; color: $foreground; }
     #panes { height: 1fr; }
+    * { border-title-color: $pane-title; border-subtitle-color: $pane-note; }
     #history { width: 6fr; height: 1fr; }
     #right { width: 5fr; height: 1fr; }
     #gpu { height: 11fr; }
@@ -66,13 +63,15 @@ class CockpitApp(App[None]):
     .-narrow #right { width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle_pause", "pause"),
+        Binding("space", "pause", "pause"),
+        Binding("space", "resume", "resume"),
         Binding("s", "skip", "skip"),
         Binding("b", "begin", "begin"),
-        Binding("1", "pane('1')", "history", show=False),
-        Binding("2", "pane('2')", "agent", show=False),
-        Binding("3", "pane('3')", "gpu", show=False),
-        Binding("i", "type", "hint"),
+        Binding("1", "pane('1')", "to the history", show=False),
+        Binding("2", "pane('2')", "to the agent", show=False),
+        Binding("3", "pane('3')", "to the GPU", show=False),
+        Binding("tab", "app.focus_next", "next pane", show=False),
+        Binding("i", "type", "type a hint"),
         Binding("T", "next_theme", "next theme", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "leave", "leave"),
@@ -237,21 +236,24 @@ class CockpitApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what is possible now."""
-        if action in {"toggle_pause", "skip", "begin", "pane", "type", "help"}:
-            if len(self.screen_stack) > 1:
-                return False
-            alive = self.snapshot.engine.alive
-            if action == "begin":
-                return not alive
-            if action == "skip":
-                return alive and bool(self.snapshot.current)
-            if action == "toggle_pause":
-                return alive
+        if action in {"pause", "resume", "skip", "begin", "pane", "type", "help"}:
+            engine = self.snapshot.engine
+            possible = {
+                "begin": not engine.alive,
+                "skip": engine.alive and bool(self.snapshot.current),
+                "pause": engine.state == "running",
+                "resume": engine.state == "paused",
+            }
+            return len(self.screen_stack) == 1 and possible.get(action, True)
         return True
 
-    def action_toggle_pause(self) -> None:
-        """Pause, or go on."""
-        self._send("resume" if self.snapshot.engine.state == "paused" else "pause", {})
+    def action_pause(self) -> None:
+        """Let the run under way end, and begin nothing new."""
+        self._send("pause", {})
+
+    def action_resume(self) -> None:
+        """Go on after a pause."""
+        self._send("resume", {})
 
     def action_skip(self) -> None:
         """End the run under way, after a question."""
@@ -293,9 +295,12 @@ class CockpitApp(App[None]):
 
     def action_help(self) -> None:
         """Show keys and words."""
-        active = self.screen.active_bindings.values()
-        told = {self.get_key_display(a.binding): a.binding.description for a in active}
-        self.push_screen(HelpScreen([(key, does) for key, does in told.items() if does]))
+        keys: dict[str, list[str]] = {}
+        for node, binding, _, _ in self.screen.active_bindings.values():
+            # Textual's own keys for scrolling stand in the way of ours.
+            if binding.description and type(node).__module__.startswith("cockpit."):
+                keys.setdefault(binding.description, []).append(self.get_key_display(binding))
+        self.push_screen(HelpScreen([(" ".join(keys[does]), does) for does in keys]))
 
     def action_leave(self) -> None:
         """Leave; the night goes on."""

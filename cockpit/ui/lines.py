@@ -91,8 +91,9 @@ class LineView(ScrollView):
         line = self.line_at(index) if 0 <= index < self.line_count() else NO_LINE
         self._painted[y] = line
         palette, width = self.palette, self.line_width
-        strip = Strip([Segment(text, palette.style(key)) for text, key in line if text])
-        strip = strip.adjust_cell_length(width)
+        ground = palette.ground
+        spans = [Segment(text, ground + palette.style(key)) for text, key in line if text]
+        strip = Strip(spans).adjust_cell_length(width, ground)
         over = self.line_style(index)
         if over is not None:
             strip = Strip(Segment.apply_style(list(strip), post_style=over), width)

@@ -38,7 +38,7 @@ class LiveRun:
         for metric in self._tail.read_new():
             if isinstance(metric, Step):
                 self.step = metric
-                self._points.append((metric.seconds, metric.loss))
+                _append(self._points, metric)
                 fresh = True
             elif isinstance(metric, Phase):
                 self.phase = metric.phase
@@ -70,6 +70,15 @@ def finished_curve(directory: Path) -> tuple[Point, ...]:
         metrics = tail.read_new()
         if not metrics:
             break
-        points += [(m.seconds, m.loss) for m in metrics if isinstance(m, Step)]
+        for metric in metrics:
+            if isinstance(metric, Step):
+                _append(points, metric)
         points = thin(points, BUCKETS)
     return tuple(points)
+
+
+def _append(points: list[Point], step: Step) -> None:
+    """Add a step; where time runs backwards the training began anew, and so does the curve."""
+    if points and step.seconds < points[-1][0]:
+        points.clear()
+    points.append((step.seconds, step.loss))

@@ -79,6 +79,11 @@ class Theme:
         """Return the style of a palette key; an unknown or empty one is plain."""
         return self.styles.get(key, PLAIN_STYLE)
 
+    @property
+    def ground(self) -> Style:
+        """Return what lies below every span: the text's colour on the background's."""
+        return Style(color=self.style("text").color, bgcolor=self.style("background").color)
+
     def textual(self) -> TextualTheme:
         """Return the same for Textual's own widgets."""
         ink = {key: self._colour(key) for key in KEYS}
@@ -99,6 +104,8 @@ class Theme:
             boost=ink["background"],
             variables={
                 "pane-border": ink["border"],
+                "pane-title": ink["text"],
+                "pane-note": ink["muted"],
                 "pane-focus": ink["focus"],
                 "scrollbar": ink["border"],
                 "scrollbar-hover": ink["focus"],

@@ -214,7 +214,7 @@ def _progress(run: CurrentRun, width: int) -> Line:
         left = max(0.0, run.budget_seconds - seconds) if run.budget_seconds else None
         words = f" {clock(seconds):>5}/{clock(run.budget_seconds)}  left {clock(left):>5}"
     full, empty = bar(share, max(4, width - len(words)))
-    return ((full, "running"), (empty, "muted"), (words, ""))
+    return ((full, "running"), (empty, "queued"), (words, ""))
 
 
 def _pace(run: CurrentRun) -> Line | None:
@@ -234,7 +234,7 @@ def _budget_note(snapshot: Snapshot, seconds: float | None, width: int) -> list[
     device = (snapshot.setup or {}).get("device")
     if device != "cpu" or seconds != DEFAULT_CPU_BUDGET_SECONDS:
         return []
-    text = "1 minute a run: the default without a GPU (--budget changes it)"
+    text = "1 minute a run, as there is no GPU (see --budget)"
     return [((text[:width], "muted"),)]
 
 

@@ -48,10 +48,13 @@ class KeyLine(TextLines):
             self._lines = [self._saying]
             return
         shown: list[tuple[Span, ...]] = []
+        told: set[str] = set()
         for active in self.screen.active_bindings.values():
-            if active.binding.show and active.enabled:
+            does = active.binding.description
+            if active.binding.show and active.enabled and does not in told:
+                told.add(does)
                 key = self.app.get_key_display(active.binding)
-                shown.append(((key, "heading"), (f" {active.binding.description}   ", "muted")))
+                shown.append(((key, "heading"), (f" {does}   ", "muted")))
         last = [s for s in shown if s[0][0] in {"?", "q"}]
         rest = [s for s in shown if s not in last]
         room = self.line_width - 1 - sum(width_of(spans) for spans in last)

@@ -43,18 +43,19 @@ class StatusLine(TextLines):
 
 def status_line(snapshot: Snapshot, width: int) -> Line:
     """Return the line for a width: what matters least is left out first."""
-    pieces = _pieces(snapshot)
-    right = _awaiting(snapshot)
-    while True:
-        spans: list[Span] = [(" ", "")]
-        for number, (_, piece) in enumerate(pieces):
-            spans += [(GAP, "")] if number else []
-            spans += piece
-        used = width_of(spans)
-        room = width - used - width_of(right) - 1
-        if room >= 1 or len(pieces) <= 1:
-            return (*spans, (" " * max(1, room), ""), *right)
-        pieces.remove(min(pieces, key=lambda piece: piece[0]))
+    pieces, right = _pieces(snapshot), _awaiting(snapshot)
+    room = width - 2 - width_of(right)
+    chosen: set[int] = set()
+    for place in sorted(range(len(pieces)), key=lambda place: -pieces[place][0]):
+        needed = width_of(pieces[place][1]) + len(GAP)
+        if needed <= room or not chosen:
+            room -= needed
+            chosen.add(place)
+    spans: list[Span] = [(" ", "")]
+    for place in sorted(chosen):
+        spans += [*pieces[place][1], (GAP, "")]
+    space = width - width_of(spans) - width_of(right)
+    return (*spans, (" " * max(0, space), ""), *right)
 
 
 def _pieces(snapshot: Snapshot) -> list[Piece]:
