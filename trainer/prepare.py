@@ -194,7 +194,7 @@ def _find(
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 
@@ -228,12 +228,8 @@ def _build(
         ]
         for split, count in zip(("training", "validation", "sealed"), counts, strict=True):
             if count < MINIMUM_ROWS:
-                raise CorpusError(
-                    f"corpus {source} is too small for the split: {survey['bytes']:,} bytes in "
-                    f"{survey['documents']} documents give {count} {split} rows of "
-                    f"{sequence_length} tokens, {MINIMUM_ROWS} are needed; use more text, more "
-                    "documents or a smaller --sequence-length"
-                )
+                found = f"{count} {split} rows of {sequence_length} tokens"
+                raise _too_small(source, survey, f"{found}, {MINIMUM_ROWS} are needed")
         for name in ("tokenizer.json", "token_bytes.npy"):
             _write(new / name, (tokens / name).read_bytes())
         tokenizer = (new / "tokenizer.json").read_bytes()
@@ -256,6 +252,14 @@ def _build(
     _write(note.with_suffix(".new"), json.dumps(survey).encode())
     os.replace(note.with_suffix(".new"), note)
     return {"directory": str(rows), **meta}
+
+
+def _too_small(source: str, survey: dict[str, Any], finding: str) -> CorpusError:
+    return CorpusError(
+        f"corpus {source} is too small for the split: {survey['bytes']:,} bytes in "
+        f"{survey['documents']} documents give {finding}; use more text, more documents or a "
+        "smaller --sequence-length"
+    )
 
 
 def _survey(source: str, files: list[SourceFile], report: Report) -> dict[str, Any]:
@@ -306,14 +310,20 @@ def _train_tokenizer(
     import rustbpe
 
     share = min(1.0, TOKENIZER_BYTES / survey["bytes"])
-    texts = (
-        piece.text
-        for split, piece in _splits(source, files, survey, "training tokenizer", report)
-        if split == 0 and (share == 1.0 or _point(piece.text, b"tokenizer") < share)
-    )
+    trained = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal trained
+        for split, piece in _splits(source, files, survey, "training tokenizer", report):
+            if split == 0 and (share == 1.0 or _point(piece.text, b"tokenizer") < share):
+                trained += 1
+                yield piece.text
+
     learner = rustbpe.Tokenizer()
     wanted = vocab_size - len(SPECIAL_TOKENS)
-    learner.train_from_iterator(texts, wanted, pattern=SPLIT_PATTERN)
+    learner.train_from_iterator(texts(), wanted, pattern=SPLIT_PATTERN)
+    if not trained:
+        raise _too_small(source, survey, "no training document")
     ranks = sorted(learner.get_mergeable_ranks(), key=lambda pair: pair[1])
     if len(ranks) < wanted:
         raise CorpusError(
@@ -480,7 +490,7 @@ def _pack_split(
             report(f"packing {split}", index / len(lengths))
         write(packer.finish())
     if split != "train":
-        packed = np.fromfile(rows / f"{split}.bin", dtype="<u2").reshape(count, -1)
+        packed = np.fromfile(rows / f"{split}.bin", dtype="<u2").reshape(count, sequence_length + 1)
         order = np.random.default_rng(FORMAT).permutation(count)
         _write(rows / f"{split}.bin", packed[order].tobytes())
     report(f"packing {split}", 1.0)
