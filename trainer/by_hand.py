@@ -166,23 +166,23 @@ def presets() -> dict[str, dict[str, Any]]:
 
 
 def choose_preset(device: torch.device, name: str | None = None) -> tuple[str, dict[str, Any]]:
-    """The preset called `name`, or the one for the largest device that this one can stand for."""
+    """The preset called `name`, or the largest that fits the device; the smallest if none does."""
     known = presets()
     if name is not None:
         if name not in known:
             raise PresetError(f"unknown preset {name!r}; choose from {', '.join(known)}")
         return name, known[name]
     memory = devices.memory_bytes(device) / 1e9
-    fitting = [
-        (preset.get("memory_gb", 0), name)
+    made_for = {
+        name: preset.get("memory_gb", 0)
         for name, preset in known.items()
-        if preset["device"] == device.type and preset.get("memory_gb", 0) <= memory
-    ]
+        if preset["device"] == device.type
+    }
+    fitting = {name: needed for name, needed in made_for.items() if needed <= memory}
     if not fitting:
-        raise PresetError(
-            f"no preset fits {devices.name(device)} with {memory:.0f} GB; use --device cpu"
-        )
-    name = max(fitting)[1]
+        name = min(made_for, key=made_for.__getitem__)
+        return name, known[name]
+    name = max(fitting, key=fitting.__getitem__)
     return name, known[name]
 
 

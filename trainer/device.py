@@ -50,9 +50,9 @@ def choose(requested: str = "auto") -> torch.device:
     if requested == "cpu":
         return torch.device("cpu")
     if requested in ("auto", "cuda"):
-        driver = nvidia_driver()
         if torch.cuda.is_available():
-            return _tried(torch.device("cuda"), driver)
+            return _tried(torch.device("cuda"))
+        driver = nvidia_driver()
         if driver is not None:
             hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
             raise DeviceError(unusable(driver, torch.__version__, torch.version.cuda, hidden))
@@ -84,35 +84,36 @@ def unusable(driver: str, version: str, cuda_build: str | None, hidden: str | No
 
 
 def nvidia_driver() -> str | None:
-    """The version of the NVIDIA driver (or "unknown") when a device is there, else None."""
+    """The version of the NVIDIA driver (or "unknown") when a device is there, else None.
+
+    /proc alone proves nothing: a container without a device sees its host's driver there.
+    """
     if sys.platform == "darwin":
         return None
-    version = Path("/proc/driver/nvidia/version")
-    if version.exists():
-        words = version.read_text(errors="replace").split()
-        return next((w for w in words if w[:1].isdigit() and w.count(".") >= 1), "unknown")
     tool = shutil.which("nvidia-smi")
     if tool is not None:
-        asked = subprocess.run(
-            [tool, "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-        if asked.returncode == 0 and asked.stdout.strip():
+        command = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
+        try:
+            asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            asked = None
+        if asked is not None and asked.returncode == 0 and asked.stdout.strip():
             return asked.stdout.split()[0]
-    return "unknown" if Path("/dev/nvidia0").exists() else None
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return None
+    version = Path("/proc/driver/nvidia/version")
+    words = version.read_text(errors="replace").split() if version.exists() else []
+    return next((word for word in words if word[:1].isdigit() and "." in word), "unknown")
 
 
-def _tried(device: torch.device, driver: str | None) -> torch.device:
+def _tried(device: torch.device) -> torch.device:
     """`device`, after one product on it: an architecture that torch lacks shows only then."""
     try:
         torch.ones(8, 8, device=device).matmul(torch.ones(8, 8, device=device)).sum().item()
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DeviceError(
-            f"{torch.cuda.get_device_name(device)} (driver {driver or 'unknown'}) fails under "
+            f"{torch.cuda.get_device_name(device)} (driver {nvidia_driver()}) fails under "
             f"torch {torch.__version__} for CUDA {torch.version.cuda}: {reason}; "
             "install a torch build for this device or use --device cpu"
         ) from error

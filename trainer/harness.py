@@ -136,7 +136,7 @@ class Batches:
             chunk = torch.from_numpy(self._rows[picked].astype(np.int64)).to(self._device)
             return chunk[:, :-1], chunk[:, 1:]
         host, copied = self._pinned_buffer(count)
-        np.take(self._rows, picked, axis=0, out=host.numpy().view(np.uint16))
+        np.take(self._rows, picked, axis=0, out=host.numpy().view(np.uint16), mode="clip")
         chunk = host.to(self._device, non_blocking=True).to(torch.int64) & 0xFFFF  # [B, T+1]
         copied.record()
         return chunk[:, :-1].contiguous(), chunk[:, 1:].contiguous()

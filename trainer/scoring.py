@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own letter
 
-LOGIT_BYTES = {"cpu": 64 << 20, "mps": 256 << 20, "cuda": 1 << 30}
+LOGIT_BYTES = {"cpu": 16 << 20, "mps": 256 << 20, "cuda": 1 << 30}
 """Memory for the fp32 logits of one batch; their log-softmax and the model's own come on top."""
 
 MAXIMUM_BATCH = 64
