@@ -1,0 +1,223 @@
+"""What differs between machines and people: `cockpit.toml`, and the command line over it."""
+
+import dataclasses
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cockpit.lab.git import valid_tag
+from cockpit.lab.lab import LabError
+
+
+class SettingsError(LabError):
+    """A setting can't be used; the message names it and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a night; None means not given."""
+
+    budget_seconds: float | None = None
+    """Training time of one run."""
+    max_experiments: int | None = None
+    """End the night after so many, the first baseline not counted."""
+    duration_seconds: float | None = None
+    """Begin nothing new after this long."""
+    proposer: str | None = None
+    """Who has the ideas."""
+    tag: str | None = None
+    """The line of research to continue or begin."""
+    start_from: str | None = None
+    """`TAG@best` or an experiment's id: what a new tag starts from."""
+    corpus: str | None = None
+    """`stdlib` or `local:PATH`."""
+    seed: int | None = None
+    """Seed of the first run and of the search."""
+    device: str | None = None
+    """`cuda`, `mps` or `cpu`."""
+    gpus: str | None = None
+    """Indices or UUIDs of the GPUs, separated by commas: one slot each."""
+    force_gpus: bool | None = None
+    """Use GPUs that others use too."""
+    preset: str | None = None
+    """A section of `trainer/presets.toml`."""
+    cache_dir: Path | None = None
+    """Where prepared corpora are kept."""
+    state_dir: Path | None = None
+    """Where the lab's state is kept (a local disk)."""
+    log_limit_mb: float | None = None
+    """A training that logs more is ended."""
+    memory_limit_gb: float | None = None
+    """A training that takes more memory of the machine is ended."""
+
+    def __post_init__(self) -> None:
+        """Make paths of texts: settings cross a process border as JSON."""
+        for name in ("cache_dir", "state_dir"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, Path(value))
+
+
+# ---- one reader a kind of value ---------------------------------------------------------------
+
+
+def parse_duration(text: object) -> float:
+    """Return the seconds of `90s`, `5m`, `1h30m` or a bare number of seconds.
+
+    Raises `SettingsError` with one line.
+    """
+    wanted = "a time such as 90s, 5m or 1h30m"
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    else:
+        found = _DURATION.fullmatch(str(text).strip().lower())
+        if found is None or not any(found.groups()):
+            raise SettingsError(f"{text!r} is not {wanted}")
+        seconds = sum(float(n) * unit for n, unit in zip(found.groups(), _UNITS, strict=True) if n)
+    if not 0 < seconds < math.inf:
+        raise SettingsError(f"{text!r} is not {wanted}: it must be more than nothing")
+    return seconds
+
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(
+    rf"(?:{_NUMBER}\s*d)?\s*(?:{_NUMBER}\s*h)?\s*(?:{_NUMBER}\s*m(?:in)?)?\s*(?:{_NUMBER}\s*s?)?"
+)
+_UNITS = (86400, 3600, 60, 1)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{value!r} is not a text")
+    return value
+
+
+def _tag(value: object) -> str:
+    if not isinstance(value, str) or not valid_tag(value):
+        raise SettingsError(f"{value!r} can't be a tag: use letters, digits, dots, - and _")
+    return value
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise SettingsError(f"{value!r} is not a whole number")
+    return value
+
+
+def _count(value: object) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise SettingsError(f"{value!r} is not a whole number of 1 or more")
+    return number
+
+
+def _positive(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise SettingsError(f"{value!r} is not a number above 0")
+    return float(value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise SettingsError(f"{value!r} is not a path")
+    return Path(value).expanduser()
+
+
+def _gpus(value: object) -> str:
+    parts = value if isinstance(value, list) else [value]
+    if not parts or any(isinstance(p, bool) or not isinstance(p, int | str) for p in parts):
+        raise SettingsError(f'{value!r} is no list of GPUs such as "2,3"')
+    return ",".join(str(part).strip() for part in parts)
+
+
+_READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
+    "budget": ("budget_seconds", parse_duration),
+    "max_experiments": ("max_experiments", _count),
+    "duration": ("duration_seconds", parse_duration),
+    "proposer": ("proposer", _text),
+    "tag": ("tag", _tag),
+    "start_from": ("start_from", _text),
+    "corpus": ("corpus", _text),
+    "seed": ("seed", _whole),
+    "device": ("device", _text),
+    "gpus": ("gpus", _gpus),
+    "force_gpus": ("force_gpus", _truth),
+    "preset": ("preset", _text),
+    "cache_dir": ("cache_dir", _path),
+    "state_dir": ("state_dir", _path),
+    "log_limit_mb": ("log_limit_mb", _positive),
+    "memory_limit_gb": ("memory_limit_gb", _positive),
+}
+"""By the name in `cockpit.toml` and on the command line: the field, and how it is read."""
+
+
+# ---- the file and the command line ------------------------------------------------------------
+
+
+def load(path: Path, options: Mapping[str, object]) -> Settings:
+    """Return the settings of an optional `cockpit.toml` with `options` over them.
+
+    An option that is None was not given. Relative paths of the file begin at its directory.
+    Raises `SettingsError` with one line that names file (or option) and key.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in _from_file(path).items():
+        if key not in _READERS:
+            raise SettingsError(f"{path}: unknown setting {key}{_nearest(key)}")
+        field, read = _READERS[key]
+        try:
+            fields[field] = read(value)
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {key}: {error}") from None
+    for field in ("cache_dir", "state_dir"):
+        if field in fields:
+            fields[field] = path.parent / fields[field]
+    for key, value in options.items():
+        if key not in _READERS:
+            raise SettingsError(f"unknown option {key}{_nearest(key)}")
+        field, read = _READERS[key]
+        if value is None:
+            continue
+        try:
+            fields[field] = read(value)
+        except SettingsError as error:
+            flag = "--from" if key == "start_from" else "--" + key.replace("_", "-")
+            raise SettingsError(f"{flag}: {error}") from None
+    return Settings(**fields)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        place = f"{path}:{line[1]}" if line else str(path)
+        raise SettingsError(f"{place}: this is no TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: this is not UTF-8: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"can't read {path}: {error.strerror}") from error
+
+
+def _nearest(key: str) -> str:
+    close = difflib.get_close_matches(key.replace("-", "_"), _READERS, n=1, cutoff=0.5)
+    return f": did you mean {close[0]}?" if close else f" (there are {', '.join(_READERS)})"
+
+
+assert {field for field, _ in _READERS.values()} == {f.name for f in dataclasses.fields(Settings)}
