@@ -54,12 +54,13 @@ def main(script: Path) -> int:
 
 
 class PresetError(Exception):
-    """There is no such preset, or it does not fit; the message says what there is."""
+    """There is no such preset, or train.py does not take it; the message says which."""
 
 
 def _run(script: Path, options: argparse.Namespace, directory: Path) -> int:
     device = devices.choose(options.device)
-    name, preset = choose_preset(device, options.preset)
+    text = script.read_text(encoding="utf-8")
+    name, preset = choose_preset(device, options.preset or _written_preset(text, device))
     budget = options.budget or (60.0 if device.type == "cpu" else 300.0)
     corpus = prepare.prepare(
         options.corpus,
@@ -73,7 +74,6 @@ def _run(script: Path, options: argparse.Namespace, directory: Path) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     for left in ("metrics.jsonl", "result.json"):
         (directory / left).unlink(missing_ok=True)
-    text = script.read_text(encoding="utf-8")
     (directory / "train.py").write_text(with_preset(text, name, preset), encoding="utf-8")
     spec = harness.Spec(
         seed=options.seed,
@@ -88,8 +88,8 @@ def _run(script: Path, options: argparse.Namespace, directory: Path) -> int:
         evaluation_rows=corpus["evaluation_rows"],
     )
     examiner = OwnExaminer(Path(corpus["directory"]) / "val.bin")
-    run = harness.Run(spec, directory, device, examiner, served=False, watch=ProgressLine())
     devices.rehearse(device)
+    run = harness.Run(spec, directory, device, examiner, served=False, watch=ProgressLine())
     run.train()
     for figure in figures(run.result, device):
         print(figure)
@@ -195,12 +195,8 @@ def evaluation_rows(preset: dict[str, Any], budget_seconds: float) -> int:
 
 def with_preset(text: str, name: str, preset: dict[str, Any]) -> str:
     """train.py's text with the preset's constants in it, if it says PRESET = "auto"."""
-    values = {
-        node.targets[0].id: node.value
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
-    if "PRESET" not in values or ast.literal_eval(values["PRESET"]) != "auto":
+    values = _constants(text)
+    if "PRESET" not in values or ast.unparse(values["PRESET"]) != "'auto'":
         return text
     lines = text.splitlines(keepends=True)
     for constant, value in {**preset["constants"], "PRESET": name}.items():
@@ -211,6 +207,27 @@ def with_preset(text: str, name: str, preset: dict[str, Any]) -> str:
         shown = f'"{value}"' if isinstance(value, str) else repr(value)
         lines[node.lineno - 1] = line[: node.col_offset] + shown + line[node.end_col_offset :]
     return "".join(lines)
+
+
+def _constants(text: str) -> dict[str, ast.expr]:
+    """The values of train.py's top-level names, as they are written. Raises PresetError."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise PresetError(f"train.py does not parse: {error}") from error
+    return {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def _written_preset(text: str, device: torch.device) -> str | None:
+    """The preset that the text says its constants come from, if it is one for this device."""
+    value = _constants(text).get("PRESET")
+    name = value.value if isinstance(value, ast.Constant) else None
+    known = presets()
+    return name if name in known and known[name]["device"] == device.type else None
 
 
 def _too_little(preset: dict[str, Any], corpus: dict[str, Any]) -> list[str]:

@@ -285,15 +285,19 @@ class Task:
         self._steps += 1
         values = {"loss": loss, "grad_norm": grad_norm, **named}
         step = _Step(self._steps, self._tokens, self.progress, lr_factor, values, self.device)
-        ready, self._waiting = (step, None) if step.is_read else (self._waiting, step)
-        if ready is not None:
-            self._record(ready)
+        if self._waiting is not None:
+            self._record(self._waiting)
+        self._waiting = None if step.is_read else step
+        if step.is_read:
+            self._record(step)
 
     def finish(self, model: torch.nn.Module) -> None:
         """Hand over the model: stop the clock, write the checkpoint, score, write the result.
 
         Served by a supervisor, this ends the process; by hand it returns.
         """
+        if self._run.result is not None:
+            raise HarnessError("finish was called before: a run has one result")
         devices.synchronize(self.device)
         seconds = self._seconds()
         if self._waiting is not None:
@@ -418,6 +422,7 @@ class Run:
         self.metrics = Metrics(directory / "metrics.jsonl", watch)
         self.result: dict[str, Any] | None = None
         """result.json, when the run is over."""
+        self.task: Task | None = None
         self._examiner = examiner
         self._served = served
         self.metrics.write("phase", phase="starting")
@@ -481,10 +486,15 @@ _current: Run | None = None
 
 
 def start() -> Task:
-    """The task of this run, for train.main(). Raises HarnessError where no run is under way."""
+    """The task of this run, for train.main(): one run has one task, so one clock.
+
+    Raises HarnessError where no run is under way.
+    """
     if _current is None:
         raise HarnessError("no run is under way; start one with: python trainer/train.py")
-    return Task(_current)
+    if _current.task is None:
+        _current.task = Task(_current)
+    return _current.task
 
 
 def load_train(path: Path) -> Any:
