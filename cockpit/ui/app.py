@@ -70,7 +70,6 @@ class CockpitApp(App[None]):
         Binding("1", "pane('1')", "to the history", show=False),
         Binding("2", "pane('2')", "to the agent", show=False),
         Binding("3", "pane('3')", "to the GPU", show=False),
-        Binding("tab", "app.focus_next", "next pane", show=False),
         Binding("i", "type", "type a hint"),
         Binding("T", "next_theme", "next theme", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
@@ -296,10 +295,11 @@ class CockpitApp(App[None]):
     def action_help(self) -> None:
         """Show keys and words."""
         keys: dict[str, list[str]] = {}
-        for node, binding, _, _ in self.screen.active_bindings.values():
+        for _, binding, _, _ in self.screen.active_bindings.values():
             # Textual's own keys for scrolling stand in the way of ours.
-            if binding.description and type(node).__module__.startswith("cockpit."):
-                keys.setdefault(binding.description, []).append(self.get_key_display(binding))
+            if binding.description and not binding.action.startswith(("scroll_", "page_")):
+                does = binding.description.lower()
+                keys.setdefault(does, []).append(self.get_key_display(binding))
         self.push_screen(HelpScreen([(" ".join(keys[does]), does) for does in keys]))
 
     def action_leave(self) -> None:

@@ -103,6 +103,8 @@ class Theme:
             panel=ink["background"],
             boost=ink["background"],
             variables={
+                "ansi-background": "ansi_black" if self.dark else "ansi_white",
+                "ansi-foreground": "ansi_white" if self.dark else "ansi_black",
                 "pane-border": ink["border"],
                 "pane-title": ink["text"],
                 "pane-note": ink["muted"],

@@ -3,6 +3,7 @@
 import time
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -80,6 +81,22 @@ class Transcript(LineView):
         self._lines = lines
 
 
+class HintField(Input):
+    """The line of input; what is pasted becomes one line of what there is room for."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="type a hint, or /help", max_length=HINT_CHARACTERS)
+        self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        # Textual takes the first line only, and nothing of what is too long.
+        event.stop()
+        event.prevent_default()
+        room = HINT_CHARACTERS - len(self.value)
+        if room > 1:
+            self.insert_text_at_cursor(clean(event.text.strip(), room))
+
+
 class AgentPane(Vertical):
     """Conversation, hints, and the line of input."""
 
@@ -105,9 +122,7 @@ class AgentPane(Vertical):
         """Lay out the parts."""
         yield Transcript()
         yield TextLines("hints")
-        field = Input(placeholder="type a hint, or /help", max_length=HINT_CHARACTERS + 8)
-        field.cursor_blink = False
-        yield field
+        yield HintField()
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""

@@ -165,10 +165,12 @@ class HistoryPane(LineView):
         if parent is None and experiment.parent is None:
             title = f"{title} · {clean(experiment.tag, 30)}"
         room = self.line_width - 1 - sum(cells for _, cells in self._columns)
-        room -= len(row.connectors) + 2
+        # Deep down the nearest ancestors are enough: the title is what one reads.
+        connectors = row.connectors[-max(4, room // 4) :]
+        room -= len(connectors) + 2
         spans: list[Span] = [
             (" ", ""),
-            (row.connectors, "best" if on_line else "muted"),
+            (connectors, "best" if on_line else "muted"),
             (glyph(experiment, best) + " ", style),
             (fit(f"#{experiment.id} {title}", room), _title_style(experiment, on_line)),
         ]

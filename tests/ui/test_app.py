@@ -1,0 +1,402 @@
+"""The screen, driven by keys, on real journals."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from cockpit.core.experiment import Event, Proposal, Status, Verdict
+from cockpit.ui.card import CardLine, StartCard
+from cockpit.ui.panes.agent import Transcript
+from cockpit.ui.panes.gpu import GpuPane
+from cockpit.ui.panes.history import HistoryPane
+from cockpit.ui.panes.keys import KeyLine
+from cockpit.ui.panes.status import StatusLine
+from cockpit.ui.screens.experiment import ExperimentScreen
+from cockpit.ui.screens.help import HelpScreen
+from cockpit.ui.screens.start import StartScreen
+
+HEAVY = ("torch", "litellm", "optuna", "git", "numpy")
+HOSTILE = "[bold]\x1b[31m\x1b]0;owned\x07🙂日本語\u202e " + "x" * 10_000
+SIZES = [(200, 50), (120, 40), (100, 30), (80, 24), (45, 35), (40, 10), (20, 5)]
+
+
+def test_importing_the_screen_pulls_in_nothing_heavy() -> None:
+    program = (
+        "import sys, cockpit.ui.app, cockpit.ui.launch, cockpit.ui.driver\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "[]"
+
+
+async def test_the_three_panes_show_the_night(
+    night: Any, screen: Any, until: Any, picture: Any, step: Any, phase: Any
+) -> None:
+    night.a_few()
+    night.write_metrics(1, 1, [step(n, n / 10, 6.0) for n in range(600)])
+    number = night.running(1, "x0 lambda")
+    night.journal.add_message("proposer", "llm", "I lower x0 next.", number)
+    lines = [step(n, n / 10, 5.9) for n in range(1, 301)]
+    night.write_metrics(number, 1, [phase("training"), *lines])
+    with night.alive():
+        async with screen() as pilot:
+            await until(pilot, lambda: "step    300" in picture(pilot.app))
+            shown = picture(pilot.app)
+    assert "● live" in shown
+    assert "★ #1 halve the batch" in shown
+    assert "! #4 depth 99" in shown
+    assert "? #3 rope base 200k" in shown
+    assert "1 is yours" in shown
+    assert "best 2.0000 −0.1005 ±0.0007" in shown
+    assert "0.100 below base #1" in shown
+    assert "0:30/1:00" in shown
+    assert "I lower x0 next." in shown
+    assert "1 minute a run" in shown
+    assert "search reads no hints" in shown
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_hostile_text_at_every_size_is_drawn_harmlessly(
+    night: Any, screen: Any, until: Any, picture: Any, size: tuple[int, int]
+) -> None:
+    night.a_few()
+    night.judged(1, Status.DISCARDED, 2.5, HOSTILE, HOSTILE)
+    night.journal.add_message("proposer", HOSTILE, HOSTILE)
+    night.journal.add_hint(HOSTILE, "me")
+    number = night.running(1, HOSTILE)
+    with night.alive():
+        async with screen(*size) as pilot:
+            for key in ("1", "enter", "escape", "2", "3", "question_mark", "escape"):
+                await pilot.press(key)
+                await pilot.pause()
+            shown = picture(pilot.app)
+    assert number == 6
+    assert "\x1b" not in shown
+    assert "owned" not in shown
+    assert {len(line) <= size[0] for line in shown.splitlines()} == {True}
+
+
+async def test_a_resize_storm_is_survived(night: Any, screen: Any, picture: Any) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        for width in range(30, 200, 7):
+            await pilot.resize_terminal(width, 5 + width // 4)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert "[1 History]" in picture(pilot.app)
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        assert "[1 History]" not in picture(pilot.app)
+
+
+async def test_a_narrow_screen_shows_one_pane_at_a_time(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    async with screen(80, 24) as pilot:
+        assert "halve the batch" in picture(pilot.app)
+        await pilot.press("3")
+        await until(pilot, lambda: "[3 GPU]" in picture(pilot.app))
+        assert "halve the batch" not in picture(pilot.app)
+        await pilot.press("2")
+        await until(pilot, lambda: "type a hint, or /help" in picture(pilot.app))
+
+
+async def test_new_experiments_appear_and_the_cursor_follows(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        history = pilot.app.query_one(HistoryPane)
+        number = night.judged(1, Status.DISCARDED, 2.3, "the newest")
+        await until(pilot, lambda: "the newest" in picture(pilot.app))
+        assert history.selected is not None
+        assert history.selected.id == number
+
+
+async def test_a_moved_cursor_stays_on_its_experiment(night: Any, screen: Any, until: Any) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        history = pilot.app.query_one(HistoryPane)
+        await pilot.press("home", "down")
+        assert history.selected is not None
+        assert history.selected.id == 1
+        night.judged(0, Status.DISCARDED, 2.3, "the newest")
+        await until(pilot, lambda: history.line_count() == 6)
+        assert history.selected.id == 1
+
+
+async def test_ten_thousand_experiments_scroll_to_the_end(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    with night.journal.transaction():
+        night.judged(None, Status.KEPT, 2.1)
+        for number in range(1, 3_000):
+            night.journal.add_experiment(night.tag, number - 1, Proposal(f"n{number}", "search"))
+    async with screen() as pilot:
+        await pilot.press("home")
+        await until(pilot, lambda: "#0 " in picture(pilot.app))
+        await pilot.press("end")
+        await until(pilot, lambda: "n2999" in picture(pilot.app))
+
+
+async def test_accept_is_sent_and_its_answer_is_told(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    with night.alive():
+        async with screen() as pilot:
+            await pilot.press("y", "a")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            (command,) = night.journal.waiting_commands()
+            assert (command.verb, command.arguments) == ("accept", {"id": 3})
+            night.journal.decide(3, Status.KEPT, Verdict(Event.ACCEPT, "fine", "me"))
+            night.journal.answer(command.id, "done", "#3 is kept now")
+            await until(pilot, lambda: "#3 is kept now" in picture(pilot.app))
+            await until(pilot, lambda: "★ #3" in picture(pilot.app))
+
+
+async def test_a_refusal_is_told(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    with night.alive():
+        async with screen() as pilot:
+            await pilot.press("home", "a")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            (command,) = night.journal.waiting_commands()
+            night.journal.answer(command.id, "refused", "accept is not possible: it is kept")
+            await until(pilot, lambda: "! accept: accept is not possible" in picture(pilot.app))
+
+
+async def test_space_pauses_and_resumes(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    with night.alive():
+        async with screen() as pilot:
+            await until(pilot, lambda: "space pause" in picture(pilot.app))
+            await pilot.press("space")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            (command,) = night.journal.waiting_commands()
+            assert command.verb == "pause"
+            night.journal.answer(command.id, "done", "paused")
+            night.beat("paused", reason="by me")
+            await until(pilot, lambda: "‖ paused" in picture(pilot.app))
+            await until(pilot, lambda: pilot.app.snapshot.engine.state == "paused")
+            await pilot.press("space")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            assert night.journal.waiting_commands()[0].verb == "resume"
+
+
+async def test_skip_asks_first(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    night.running(1, "a slow idea")
+    with night.alive():
+        async with screen() as pilot:
+            await pilot.press("s")
+            await until(pilot, lambda: "Skip #5 a slow idea?" in picture(pilot.app))
+            await pilot.press("escape", "s")
+            await until(pilot, lambda: "Skip #5 a slow idea?" in picture(pilot.app))
+            assert night.journal.waiting_commands() == []
+            await pilot.press("enter")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            assert night.journal.waiting_commands()[0].verb == "skip"
+
+
+async def test_what_is_typed_is_a_hint_and_keys_are_letters_meanwhile(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    with night.alive():
+        async with screen() as pilot:
+            await pilot.press("i")
+            await pilot.press(*"quit 1s", "enter")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            (command,) = night.journal.waiting_commands()
+            assert (command.verb, command.arguments) == ("hint", {"text": "quit 1s"})
+            night.journal.add_hint("quit 1s", "me")
+            await until(pilot, lambda: "hint  quit 1s" in picture(pilot.app))
+
+
+async def test_a_wrong_command_is_told_and_stays_to_be_mended(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        await pilot.press("i", *"/accept x", "enter")
+        await until(pilot, lambda: "wants the number" in picture(pilot.app))
+        assert pilot.app.query_one(Input).value == "/accept x"
+
+
+async def test_a_paste_of_100_kilobytes_is_bounded(night: Any, screen: Any, until: Any) -> None:
+    from textual import events
+
+    night.a_few()
+    async with screen() as pilot:
+        await pilot.press("i")
+        pilot.app.query_one(Input).post_message(events.Paste("one\ntwo " + "x" * 100_000))
+        await until(pilot, lambda: pilot.app.query_one(Input).value)
+        value = pilot.app.query_one(Input).value
+        assert value.startswith("one two xxx")
+        assert len(value) < 3_000
+
+
+async def test_enter_opens_the_details(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        await pilot.press("home", "down", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExperimentScreen))
+        await until(pilot, lambda: "kept for a reason" in picture(pilot.app))
+        shown = picture(pilot.app)
+        assert "It should take more steps." in shown
+        assert "P(better)" in shown
+        assert "LR = 0.03" in shown
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ExperimentScreen))
+
+
+async def test_help_shows_the_live_keys(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    async with screen(100, 60) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        await until(pilot, lambda: "val_bpb" in picture(pilot.app))
+        shown = picture(pilot.app)
+        assert "begin" in shown
+        assert "pause" not in shown.split("In the agent pane")[0]
+        await pilot.press("question_mark")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen))
+
+
+async def test_a_night_that_ended_is_shown_with_its_reason(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    night.journal.change_night(night.night, ended_at=1.7e9, reason="5 experiments were wanted")
+    night.beat("stopped")
+    async with screen() as pilot:
+        await until(pilot, lambda: "5 experiments were wanted" in picture(pilot.app))
+        assert "b begins" in picture(pilot.app)
+        await pilot.press("b")
+        await until(pilot, lambda: "Begin a night" in picture(pilot.app))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Begin a night" not in picture(pilot.app)
+
+
+async def test_a_dead_engine_says_how_to_repair(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    night.beat("running")
+    async with screen() as pilot:
+        await until(pilot, lambda: "cockpit start" in pilot.app.query_one(StatusLine).lines_text)
+        assert "The engine died" in picture(pilot.app)
+
+
+async def test_the_card_of_a_fresh_lab_tells_why_it_could_not_begin(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    card = StartCard("A first night", (CardLine("device", "cpu", "slow"), CardLine("limits", "-")))
+    async with screen(card=card) as pilot:
+        assert isinstance(pilot.app.screen, StartScreen)
+        assert "! slow" in picture(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Enter tries again" in picture(pilot.app), "the error")
+        assert isinstance(pilot.app.screen, StartScreen)
+
+
+async def test_no_card_is_shown_where_a_night_has_been(night: Any, screen: Any) -> None:
+    night.a_few()
+    night.beat("stopped")
+    async with screen(card=StartCard("A first night", ())) as pilot:
+        assert not isinstance(pilot.app.screen, StartScreen)
+
+
+async def test_a_transcript_that_was_scrolled_up_stays_there(
+    night: Any, screen: Any, until: Any
+) -> None:
+    night.a_few()
+    for number in range(100):
+        night.journal.add_message("engine", "engine", f"line {number}")
+    async with screen() as pilot:
+        transcript = pilot.app.query_one(Transcript)
+        await until(pilot, lambda: transcript.line_count() == 100 and transcript.at_end)
+        transcript.scroll_to(y=3, animate=False)
+        await pilot.pause()
+        night.journal.add_message("engine", "engine", "one more")
+        await until(pilot, lambda: transcript.line_count() == 101)
+        assert transcript.scroll_offset.y == 3
+
+
+async def test_the_next_slot_is_a_key_away(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    from cockpit.core.ledger import SlotLedger
+
+    night.a_few()
+    with night.alive():
+        night.journal.set_slot(1, "another processor", SlotLedger("proposing", 0.0))
+        async with screen() as pilot:
+            await pilot.press("3")
+            await until(pilot, lambda: "slot 1 of 2" in picture(pilot.app))
+            await pilot.press("n")
+            await until(pilot, lambda: "another processor · slot 2 of 2" in picture(pilot.app))
+            assert pilot.app.query_one(GpuPane).slot == 1
+
+
+async def test_a_journal_that_vanishes_leaves_an_empty_screen(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        night.forget()
+        shutil.rmtree(night.lab.state)
+        await until(pilot, lambda: "nothing started yet" in picture(pilot.app))
+
+
+async def test_every_theme_is_a_key_away(night: Any, screen: Any, until: Any, picture: Any) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        for _ in pilot.app.themes.names():
+            before = pilot.app.palette.name
+            await pilot.press("T")
+            await until(pilot, lambda before=before: pilot.app.palette.name != before)
+            assert pilot.app.theme == pilot.app.palette.name
+            assert "halve the batch" in picture(pilot.app)
+
+
+async def test_no_color_sends_no_colour(
+    night: Any, screen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    night.a_few()
+    async with screen() as pilot:
+        for strip in pilot.app.screen._compositor.render_strips():
+            for segment in strip:
+                style = segment.style
+                assert style is None or style.color is None or style.color.is_default
+
+
+async def test_an_idle_screen_draws_nothing(
+    night: Any, screen: Any, until: Callable[..., Any]
+) -> None:
+    night.a_few()
+    night.beat("stopped")
+    async with screen() as pilot:
+        await pilot.pause(0.5)
+        app = pilot.app
+        drawn: list[object] = []
+        for view in (HistoryPane, GpuPane, StatusLine, KeyLine, Transcript):
+            widget = app.query_one(view)
+            paint = widget.refresh
+            widget.refresh = lambda *a, paint=paint, **k: (drawn.append(a), paint(*a, **k))[1]
+        seen = app.snapshot
+        await until(pilot, lambda: app.snapshot is not seen)
+        seen = app.snapshot
+        await until(pilot, lambda: app.snapshot is not seen)
+        assert drawn == []
