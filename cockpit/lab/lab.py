@@ -126,3 +126,23 @@ def find(start: Path) -> Lab:
             )
         return Lab(directory)
     raise NoLabError(f"{start} is not in a git repository: `cockpit init DIR` makes a lab")
+
+
+def place_state(lab: Lab, directory: Path | None) -> None:
+    """Keep the state of a lab in `directory`: `.cockpit` becomes a link to it, so that every
+    later verb finds it.
+
+    Raises `LabError` when the lab has its state elsewhere already.
+    """
+    if directory is None:
+        return
+    wanted = directory.expanduser().resolve()
+    if lab.state.resolve() == wanted:
+        return
+    if lab.state.exists() or lab.state.is_symlink():
+        raise LabError(
+            f"{lab.state} exists already: stop its engine, move what is in it to {wanted}, "
+            "remove it, and try again"
+        )
+    wanted.mkdir(parents=True, exist_ok=True)
+    lab.state.symlink_to(wanted)

@@ -23,14 +23,22 @@ class EngineJournal(Journal):
                 (state, outcome, time.time(), command),
             )
 
-    def add_tag(self, name: str, setup: Mapping[str, Any], setup_hash: str, preset: str) -> None:
-        """Record a new tag with its measuring setup."""
+    def add_tag(
+        self,
+        name: str,
+        setup: Mapping[str, Any],
+        setup_hash: str,
+        preset: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Record a new tag with its measuring setup and what it was begun with."""
         with self.transaction():
             self._db.execute(
                 "INSERT OR IGNORE INTO setup VALUES (?, ?)", (setup_hash, json.dumps(dict(setup)))
             )
             self._db.execute(
-                "INSERT INTO tag VALUES (?, ?, ?, '{}', ?)", (name, setup_hash, preset, time.time())
+                "INSERT INTO tag VALUES (?, ?, ?, ?, ?)",
+                (name, setup_hash, preset, json.dumps(dict(options)), time.time()),
             )
 
     def begin_night(self, tag: str, options: Mapping[str, Any]) -> int:

@@ -1,0 +1,138 @@
+"""What may be typed after `cockpit`: verbs, options and their help."""
+
+import argparse
+from collections.abc import Callable, Mapping
+
+from cockpit import __version__
+
+Verb = Callable[[argparse.Namespace], int]
+
+EXIT_CODES = (
+    "exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 3 no such lab or experiment"
+)
+
+NIGHT_OPTIONS = (
+    "budget",
+    "max_experiments",
+    "duration",
+    "proposer",
+    "tag",
+    "start_from",
+    "corpus",
+    "seed",
+    "device",
+    "gpus",
+    "force_gpus",
+    "preset",
+    "cache_dir",
+)
+"""Options that say what a night is; each may stand in `cockpit.toml` but `start_from`."""
+
+
+def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
+    """Return the parser of the command line; `verbs` has the function of each verb by name.
+
+    Verbs that drop a command into the inbox share the function `command`; the bare command
+    is `screen`.
+    """
+    top = argparse.ArgumentParser(
+        prog="cockpit",
+        description="Run a night of autonomous LLM-training research from one terminal. "
+        "Without a verb: the screen.",
+        epilog=EXIT_CODES,
+    )
+    top.add_argument("--version", action="version", version=f"cockpit {__version__}")
+    _add_place(top)
+    _add_night(top)
+    top.set_defaults(verb=verbs["screen"], json=False)
+    subparsers = top.add_subparsers(title="verbs", metavar="VERB")
+
+    # What is not given after the verb must not wipe out what was given before it.
+    place, night, looking = (
+        argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+        for _ in range(3)
+    )
+    _add_place(place)
+    _add_night(night)
+    looking.add_argument("--json", action="store_true", help="print it for other programs")
+
+    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(
+            name, help=text, description=text, parents=[place, *parents], epilog=EXIT_CODES
+        )
+        sub.set_defaults(verb=verbs[name])
+        return sub
+
+    def add_command(name: str, text: str, *carries: str) -> argparse.ArgumentParser:
+        """A verb that becomes a row of the inbox, with the named arguments in it."""
+        sub = subparsers.add_parser(
+            name, help=text, description=text, parents=[place], epilog=EXIT_CODES
+        )
+        sub.set_defaults(verb=verbs["command"], name=name, carries=carries)
+        return sub
+
+    add("run", "run the engine in the foreground", night)
+    start = add("start", "start the engine detached: it outlives the terminal", night)
+    start.add_argument("--json-progress", action="store_true", help="tell progress as JSON lines")
+    stop = add_command("stop", "end the night after the run under way", "now")
+    stop.add_argument("--now", action="store_true", help="end that run too; it stays queued")
+    add_command("pause", "start nothing new; the run under way ends normally")
+    add_command("resume", "go on after a pause")
+    add_command("skip", "end the run under way without a verdict on it; the night goes on")
+    add("status", "how the night stands", looking)
+    log = add("log", "every experiment, oldest first", looking)
+    log.add_argument("--only-tag", metavar="TAG", default=None, help="only this tag's")
+    show = add("show", "one experiment: its story, or its diff", looking)
+    show.add_argument("id", type=_experiment_id, metavar="ID")
+    show.add_argument("--diff", action="store_true", help="its change of train.py")
+    add_command("hint", "a nudge for the proposer", "text").add_argument("text", nargs="+")
+    for name, text in (("accept", "keep an experiment"), ("reject", "discard an experiment")):
+        decision = add_command(name, f"{text} by hand", "id")
+        decision.add_argument("id", type=_experiment_id, metavar="ID")
+    applied = add("apply", "write an experiment's train.py into the working tree")
+    applied.add_argument("id", type=_experiment_id, metavar="ID")
+    applied.add_argument("--force", action="store_true", help="over edits that are not committed")
+    init = add("init", "make a lab: a git repository with program.md and trainer/")
+    init.add_argument("directory", metavar="DIR", nargs="?", default=".")
+    add("prepare", "prepare the corpus that a night with these options would use", night)
+    add("doctor", "check the machine and the lab, a line each", night, looking)
+    # For the screen alone, so it is not among the verbs that --help lists.
+    subparsers.add_parser("_tick", parents=[place]).set_defaults(verb=verbs["_tick"])
+    return top
+
+
+def _experiment_id(text: str) -> int:
+    number = text.removeprefix("#")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no experiment's id: `cockpit log` has them")
+    return int(number)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _add_place(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--lab", metavar="DIR", help="the lab (default: the one you are in)")
+    to.add_argument("--state-dir", metavar="DIR", help="keep the lab's state there (a local disk)")
+
+
+def _add_night(to: argparse.ArgumentParser) -> None:
+    night = to.add_argument_group("the night")
+    night.add_argument("--budget", metavar="5m", help="training time of one run")
+    night.add_argument("--max-experiments", metavar="N", type=_count, help="end after so many")
+    night.add_argument("--duration", metavar="8h", help="begin nothing new after this long")
+    night.add_argument("--proposer", metavar="NAME", help="who has the ideas: search")
+    night.add_argument("--tag", metavar="NAME", help="the line of research to continue or begin")
+    night.add_argument(
+        "--from", dest="start_from", metavar="TAG@best|ID", help="what a new tag starts from"
+    )
+    night.add_argument("--corpus", metavar="SOURCE", help="stdlib, or local:PATH")
+    night.add_argument("--seed", metavar="N", type=int, help="seed of the first run")
+    night.add_argument("--device", metavar="NAME", help="cuda, mps or cpu")
+    night.add_argument("--gpus", metavar="2,3", help="one slot on each of these GPUs")
+    night.add_argument("--force-gpus", action="store_true", help="use GPUs that others use too")
+    night.add_argument("--preset", metavar="NAME", help="a section of trainer/presets.toml")
+    night.add_argument("--cache-dir", metavar="DIR", help="where prepared corpora are kept")

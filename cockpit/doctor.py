@@ -1,0 +1,186 @@
+"""What must be right for a night: each line is ok, or says what to do."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from cockpit.engine.devices import claim_devices
+from cockpit.engine.opening import DEFAULT_CORPUS, default_budget
+from cockpit.executors.base import Device, ExecutorError
+from cockpit.lab import presets
+from cockpit.lab.journal import JournalError
+from cockpit.lab.lab import Lab, LabError
+from cockpit.lab.presets import Preset
+from cockpit.lab.repo import Repo, RepoError
+from cockpit.lab.settings import Settings
+from cockpit.lab.writing import EngineJournal
+
+NIGHT_SECONDS = 8 * 3600
+RUN_BYTES = 3_000_000
+"""Text, metrics and log of one run, rounded up."""
+KEPT_SHARE = 0.15
+"""Of the experiments of a good night this many keep their checkpoint."""
+BYTES_PER_PARAMETER = 4
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "lustre", "ceph", "gpfs"}
+)
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "HF_TOKEN")
+SANDBOX = "none: trainings run as you, without your environment, under limits"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(lab: Lab, settings: Settings) -> list[Check]:
+    """Examine the machine and the lab, slowest things last."""
+    return [check for look in LOOKS for check in look(lab, settings)]
+
+
+def _device(lab: Lab, settings: Settings) -> Iterator[Check]:
+    try:
+        with claim_devices(lab, settings, lock=False) as claimed:
+            devices = claimed.devices
+    except (LabError, ExecutorError) as error:
+        yield Check("device", False, str(error))
+        return
+    for device in devices:
+        yield Check("device", True, _device_words(device))
+    yield Check("torch", True, metadata.version("torch"))
+
+
+def _device_words(device: Device) -> str:
+    memory = f"{device.memory_bytes / 1e9:.0f} GB"
+    if device.kind == "cpu":
+        return f"CPU, {device.name}, trains on {device.threads} thread(s), {memory}"
+    return f"{device.name}, {memory}, {device.uuid}"
+
+
+def _disk(lab: Lab, settings: Settings) -> Iterator[Check]:
+    free = shutil.disk_usage(lab.root).free
+    need = forecast_bytes(lab, settings)
+    says = f"{free / 1e9:.1f} GB free, a night of 8 h takes about {need / 1e9:.1f} GB"
+    if free > 2 * need:
+        yield Check("disk", True, says)
+    else:
+        yield Check("disk", False, f"{says}: make room, or move the state with --state-dir")
+
+
+def forecast_bytes(lab: Lab, settings: Settings) -> int:
+    """Return the bytes that a night of eight hours is expected to take on disk."""
+    kind = settings.device or ("cpu" if not Path("/dev/nvidia0").exists() else "cuda")
+    budget = settings.budget_seconds or default_budget(kind)
+    runs = NIGHT_SECONDS / (budget * 1.15)
+    parameters = 5e7 if kind == "cuda" else 2e6
+    return int(runs * (RUN_BYTES + KEPT_SHARE * parameters * BYTES_PER_PARAMETER))
+
+
+def _git(lab: Lab, settings: Settings) -> Iterator[Check]:
+    try:
+        warnings = Repo(lab.root).check()
+    except RepoError as error:
+        yield Check("git", False, str(error))
+        return
+    version = subprocess.run(
+        ["git", "--version"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    yield Check("git", True, "; ".join([version, *warnings]))
+
+
+def _keys(lab: Lab, settings: Settings) -> Iterator[Check]:
+    found = [name for name in KEYS if os.environ.get(name)]
+    told = f"{', '.join(found)} found" if found else "none found"
+    yield Check("keys", True, f"{told}; the proposer `search` needs none")
+
+
+def _file_system(lab: Lab, settings: Settings) -> Iterator[Check]:
+    lab.state.mkdir(parents=True, exist_ok=True)
+    kind = _file_system_kind(lab.state.resolve())
+    began = time.monotonic()
+    try:
+        journal = EngineJournal(lab.journal)
+        journal.probe_write()
+        journal.close()
+    except JournalError as error:
+        yield Check("file system", False, str(error))
+        return
+    took = f"a write takes {1000 * (time.monotonic() - began):.0f} ms"
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Check(
+            "file system",
+            False,
+            f"{lab.state} lies on {kind}, a network file system, where the journal can break: "
+            "name a local directory with --state-dir",
+        )
+    else:
+        yield Check("file system", True, f"{kind or 'local'}, {took}")
+
+
+def _file_system_kind(path: Path) -> str:
+    """Return the type of the file system that holds `path`, or an empty text."""
+    mounts = [(Path(part.mountpoint), part.fstype) for part in psutil.disk_partitions(all=True)]
+    holding = [(len(m.parts), kind) for m, kind in mounts if path.is_relative_to(m)]
+    return max(holding)[1] if holding else ""
+
+
+def _sandbox(lab: Lab, settings: Settings) -> Iterator[Check]:
+    yield Check("sandbox", True, SANDBOX)
+
+
+LOOKS: tuple[Callable[[Lab, Settings], Iterator[Check]], ...] = (
+    _git, _file_system, _disk, _device, _keys, _sandbox,
+)  # fmt: skip
+
+
+# ---- the card of a fresh lab ---------------------------------------------------------------
+
+
+def card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
+    """Return what a first night would be: label, value and warning of each line.
+
+    Raises `LabError` where no device can be used.
+    """
+    with claim_devices(lab, settings, lock=False) as claimed:
+        devices = claimed.devices
+    device = devices[0]
+    preset = _preset_of(lab, settings, device)
+    budget = settings.budget_seconds or default_budget(device.kind)
+    own = settings.budget_seconds is None and device.kind == "cpu"
+    source = settings.corpus or DEFAULT_CORPUS
+    small = source == DEFAULT_CORPUS and device.kind != "cpu"
+    limits = [
+        f"{settings.max_experiments} experiments" if settings.max_experiments else "",
+        f"{settings.duration_seconds / 3600:.1f} h" if settings.duration_seconds else "",
+    ]
+    return [
+        ("device", "; ".join(_device_words(d) for d in devices), ""),
+        ("preset", f"{preset.name}: {preset.description}", ""),
+        (
+            "corpus",
+            source,
+            "small for this device: --corpus local:PATH tells more" if small else "",
+        ),
+        ("budget", f"{budget:.0f} s a run", "one minute, because there is no GPU" if own else ""),
+        ("proposer", settings.proposer or "search", ""),
+        ("sandbox", SANDBOX, "unsandboxed"),
+        ("limits", ", ".join(filter(None, limits)) or "none: until you stop it", ""),
+    ]
+
+
+def _preset_of(lab: Lab, settings: Settings, device: Device) -> Preset:
+    known = presets.read((lab.trainer / "presets.toml").read_text(encoding="utf-8"))
+    if settings.preset in known:
+        return known[settings.preset]
+    return presets.choose(known, device.kind, device.memory_bytes)

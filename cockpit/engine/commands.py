@@ -1,0 +1,104 @@
+"""Applies the inbox: every command gets its outcome, in the very row it came in."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from cockpit.core.experiment import Event
+from cockpit.engine.judging import DecisionError, Judging, UnknownExperimentError
+from cockpit.lab.rows import Command
+from cockpit.lab.writing import EngineJournal
+
+
+class RefusedError(Exception):
+    """A command can't be carried out; the message says why."""
+
+
+class Control(Protocol):
+    """What a person may do to a night under way."""
+
+    def pause(self, author: str) -> str:
+        """Start nothing new."""
+        ...
+
+    def resume(self, author: str) -> str:
+        """Go on."""
+        ...
+
+    def skip(self, author: str) -> str:
+        """End the run under way; its experiment is stopped."""
+        ...
+
+    def stop(self, author: str, now: bool) -> str:
+        """End the night, after the run under way or at once."""
+        ...
+
+
+class NoNight:
+    """The control of a lab in which no engine runs."""
+
+    def pause(self, author: str) -> str:
+        """Refuse: there is nothing to pause."""
+        raise RefusedError("no engine runs in this lab: `cockpit start` begins a night")
+
+    def resume(self, author: str) -> str:
+        """Refuse: there is nothing to resume."""
+        return self.pause(author)
+
+    def skip(self, author: str) -> str:
+        """Refuse: nothing runs."""
+        return self.pause(author)
+
+    def stop(self, author: str, now: bool) -> str:
+        """Refuse: nothing runs."""
+        return self.pause(author)
+
+
+class Commands:
+    """Takes commands from the inbox and answers them."""
+
+    def __init__(self, journal: EngineJournal, judging: Judging, control: Control) -> None:
+        self._journal = journal
+        self._judging = judging
+        self._control = control
+        self._verbs: dict[str, Callable[[str, dict[str, Any]], str]] = {
+            "pause": lambda author, _: control.pause(author),
+            "resume": lambda author, _: control.resume(author),
+            "skip": lambda author, _: control.skip(author),
+            "stop": lambda author, given: control.stop(author, bool(given.get("now"))),
+            "hint": self._hint,
+            "accept": lambda author, given: self._decide(author, given, Event.ACCEPT),
+            "reject": lambda author, given: self._decide(author, given, Event.REJECT),
+        }
+
+    def take(self) -> list[str]:
+        """Apply every waiting command and return their outcomes in words."""
+        return [self._answer(command) for command in self._journal.waiting_commands()]
+
+    def _answer(self, command: Command) -> str:
+        verb = self._verbs.get(command.verb)
+        try:
+            if verb is None:
+                raise RefusedError(f"unknown command: {command.verb}")
+            state, outcome = "done", verb(command.author, command.arguments)
+        except UnknownExperimentError as error:
+            state, outcome = "unknown", str(error)
+        except (RefusedError, DecisionError) as error:
+            state, outcome = "refused", str(error)
+        self._journal.answer(command.id, state, outcome)
+        return outcome
+
+    def _hint(self, author: str, given: dict[str, Any]) -> str:
+        text = str(given.get("text", "")).strip()
+        if not text:
+            raise RefusedError("a hint needs some words")
+        number = self._journal.add_hint(text, author)
+        self._journal.add_message("human", author, text)
+        return f"hint {number} is kept for every proposal until withdrawn"
+
+    def _decide(self, author: str, given: dict[str, Any], event: Event) -> str:
+        number = given.get("id")
+        if not isinstance(number, int):
+            raise RefusedError(f"{event} needs the id of an experiment")
+        outcome = self._judging.by_hand(number, event, author)
+        self._journal.add_message("engine", author, outcome, number)
+        return outcome

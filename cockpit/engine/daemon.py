@@ -1,0 +1,269 @@
+"""The engine's process: lock, wiring, recovery, signals, the outermost loop, the end.
+
+`run` lives through one night in this process, whoever started it.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cockpit.core.ledger import SlotLedger
+from cockpit.engine import recovery
+from cockpit.engine.commands import Commands, NoNight
+from cockpit.engine.devices import Claimed, claim_devices
+from cockpit.engine.faults import Faults
+from cockpit.engine.heartbeat import Heartbeat
+from cockpit.engine.judging import Judging
+from cockpit.engine.loop import Limits, Loop
+from cockpit.engine.opening import Opening, open_night
+from cockpit.engine.proposing import Proposing
+from cockpit.engine.running import Slot
+from cockpit.executors.local import LocalExecutor, reap_leftovers
+from cockpit.lab.clock import boot
+from cockpit.lab.lab import Lab
+from cockpit.lab.repo import Repo
+from cockpit.lab.rows import Night
+from cockpit.lab.settings import Settings
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
+from cockpit.proposers.base import proposer_process
+
+log = logging.getLogger("cockpit.engine")
+
+TICK_SECONDS = 0.03
+"""Pause between two turns: what a finished run waits at most to be noticed."""
+HEARTBEAT_SECONDS = 2.0
+PR_SET_DUMPABLE = 4
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a night came to its end."""
+
+    reason: str
+    failed: bool
+    """It could not do what it was asked to: exit code 1."""
+
+
+def run(
+    lab: Lab,
+    settings: Settings,
+    tell: Tell,
+    ready: Callable[[], None] = lambda: None,
+    watch: Callable[[Loop], None] = lambda _: None,
+) -> Ending:
+    """Live through one night and return how it ended.
+
+    `tell` gets lines for a person, `ready` is called once the night has begun, `watch` at
+    every turn. Raises `LabError`, `LockedError`, `JournalError` or `RepoError`, each with
+    one line, when the night can't begin.
+    """
+    with lab.locked(), _logging(lab):
+        _not_dumpable()
+        repo = Repo(lab.root)
+        for warning in repo.check():
+            tell(warning)
+        repo.exclude(lab.state.name)
+        journal = EngineJournal(lab.journal)
+        try:
+            journal.probe_write()
+            return _night(lab, journal, repo, settings, tell, ready, watch)
+        finally:
+            journal.close()
+
+
+def _night(
+    lab: Lab,
+    journal: EngineJournal,
+    repo: Repo,
+    settings: Settings,
+    tell: Tell,
+    ready: Callable[[], None],
+    watch: Callable[[Loop], None],
+) -> Ending:
+    tree = Tree(journal)
+    tree.refresh()
+    judging = Judging(lab, journal, repo, tree)
+    with contextlib.ExitStack() as closing:
+        claimed = closing.enter_context(claim_devices(lab, settings))
+        opening = open_night(lab, journal, repo, tree, settings, claimed.devices, tell)
+        _stay_on(claimed.reserved_cpus)
+        night, slots = _begin(lab, journal, settings, opening, claimed)
+        for slot in slots:
+            closing.callback(slot.executor.close)
+        for told in recovery.adopt(lab, journal, slots, opening.tag):
+            tell(told)
+        recovery.give_back(lab, journal, judging, tree, slots)
+        reap_leftovers(lab.state)
+        judging.repair()
+        for warning in judging.settle(opening.tag):
+            tell(warning)
+        proposing = Proposing(
+            journal, repo, tree, opening.tag, opening.seed,
+            proposer_process(settings.proposer, lab.log, claimed.reserved_cpus),
+        )  # fmt: skip
+        closing.callback(proposing.close)
+        limits = Limits(settings.max_experiments, settings.duration_seconds)
+        loop = Loop(
+            lab, journal, repo, tree, opening, slots, judging, proposing, night, limits, tell
+        )
+        beat = Heartbeat(journal, loop, night)
+        with _signals(loop, tell):
+            beat(force=True)
+            ready()
+            _drive(loop, Commands(journal, judging, loop), beat, watch, tell)
+        recovery.return_idle(journal, tree)
+        _end(journal, judging, opening, loop, beat)
+    return Ending(loop.ending or "", loop.failed)
+
+
+def _begin(
+    lab: Lab, journal: EngineJournal, settings: Settings, opening: Opening, claimed: Claimed
+) -> tuple[Night, list[Slot]]:
+    """Begin a night, or go on with one whose engine was killed, and make its slots."""
+    options = {
+        "max_experiments": settings.max_experiments,
+        "duration": settings.duration_seconds,
+        "proposer": settings.proposer,
+    }
+    last, row, now = journal.last_night(), journal.engine(), time.monotonic()
+    if last is not None and last.ended_at is None and last.tag != opening.tag:
+        journal.change_night(last.id, ended_at=time.time(), reason="another tag was started")
+    night = recovery.inherited(last, options, opening.tag)
+    ledgers: dict[int, tuple[str, SlotLedger]] = {}
+    if night is not None:
+        ledgers = journal.slots()
+        journal.change_night(night.id, elapsed=night.elapsed + recovery.downtime(row))
+        if row is None or row.boot != boot():
+            ledgers = {
+                number: (name, SlotLedger("other", now, ledger.totals(row.monotonic if row else 0)))
+                for number, (name, ledger) in ledgers.items()
+            }
+    else:
+        if last is not None and last.ended_at is None:
+            journal.change_night(last.id, ended_at=time.time(), reason="new limits were given")
+        journal.begin_night(opening.tag, options)
+    night = journal.last_night()
+    assert night is not None
+    slots = []
+    for number, device in enumerate(claimed.devices):
+        executor = LocalExecutor(device, sys.executable, opening.trainer, lab.spares, lab.log)
+        ledger = ledgers.get(number, ("", SlotLedger("other", now)))[1]
+        slots.append(Slot(number, device, executor, ledger))
+    return night, slots
+
+
+def _drive(
+    loop: Loop,
+    commands: Commands,
+    beat: Heartbeat,
+    watch: Callable[[Loop], None],
+    tell: Tell,
+) -> None:
+    """Turn the loop until the night is over: the one place where any fault is caught."""
+    faults = Faults()
+    pause = threading.Event()
+    while True:
+        try:
+            if commands.take():
+                faults.retry_now()
+            if time.monotonic() >= faults.due(ending=loop.ending is not None):
+                if not loop.tick():
+                    return
+                if faults.count and loop.progress != faults.progress:
+                    faults.clear()
+                    loop.trouble = None
+            beat(force=False)
+            watch(loop)
+        except Exception as fault:
+            faults.note(fault, time.monotonic(), loop.progress)
+            log.exception("fault %d: %s", faults.count, faults.reason)
+            tell(f"trouble: {faults.reason} (again in {faults.wait_seconds:.0f} s)")
+            loop.trouble = faults.reason if faults.pausing else None
+        pause.wait(TICK_SECONDS)
+
+
+def _end(
+    journal: EngineJournal, judging: Judging, opening: Opening, loop: Loop, beat: Heartbeat
+) -> None:
+    for warning in judging.settle(opening.tag):
+        journal.add_message("engine", "engine", warning)
+    reason = loop.ending or "ended"
+    beat(force=True, stopped=reason)
+    journal.change_night(beat.night.id, ended_at=time.time(), reason=reason)
+    journal.add_message("engine", "engine", f"the night is over: {reason}")
+
+
+def tick_once(lab: Lab) -> None:
+    """Answer what waits in the inbox of a lab where no engine runs.
+
+    Raises `LockedError` when one does after all: then it will answer.
+    """
+    with lab.locked(), _logging(lab):
+        journal = EngineJournal(lab.journal)
+        try:
+            tree = Tree(journal)
+            tree.refresh()
+            judging = Judging(lab, journal, Repo(lab.root), tree)
+            Commands(journal, judging, NoNight()).take()
+        finally:
+            journal.close()
+
+
+@contextlib.contextmanager
+def _signals(loop: Loop, tell: Tell) -> Iterator[None]:
+    """SIGINT ends the night after the run under way, a second one at once; so does SIGTERM."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        if loop.ending is None:
+            tell(loop.stop("ctrl+c", now=False) + " (ctrl+c again: now)")
+        else:
+            tell(loop.stop("ctrl+c", now=True))
+
+    def terminate(_number: int, _frame: object) -> None:
+        loop.stop("SIGTERM", now=True)
+
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _logging(lab: Lab) -> Iterator[None]:
+    """Let tracebacks go to `engine.log` and nowhere else."""
+    handler = logging.FileHandler(lab.log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _not_dumpable() -> None:
+    """Keep this process' memory and environment from other processes of the user (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _stay_on(cpus: tuple[int, ...]) -> None:
+    """Leave the cores of a CPU training alone: this process and its children stay on the rest."""
+    if cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)

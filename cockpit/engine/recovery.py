@@ -1,0 +1,83 @@
+"""What an engine finds when it starts after one that was killed, and how it goes on.
+
+A training that is still alive is adopted, not restarted; one that has ended meanwhile is
+collected like any other; a lost one goes back to the queue. Afterwards no experiment is
+called running that does not run, and git says what the journal says.
+"""
+
+import time
+
+from cockpit.core.experiment import Event, Status, Verdict, after
+from cockpit.engine.judging import Judging
+from cockpit.engine.running import Slot, ended_run
+from cockpit.executors.local import observe, stop
+from cockpit.lab.clock import boot, seconds_between
+from cockpit.lab.lab import Lab
+from cockpit.lab.rows import EngineRow, Night
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
+
+WAIT_SECONDS = 10.0
+"""How long a stopped run may take to be gone."""
+
+
+def adopt(lab: Lab, journal: EngineJournal, slots: list[Slot], tag: str) -> list[str]:
+    """Give runs that another engine left to the slots; return what was found, in words."""
+    told = []
+    for run in journal.running():
+        own = journal.experiment(run.experiment)
+        slot = next((s for s in slots if s.number == run.slot and s.idle), None)
+        if own is None or own.tag != tag or slot is None:
+            continue
+        directory = lab.run_directory(run.experiment, run.number)
+        alive = observe(directory).state == "alive"
+        slot.adopt(run, directory)
+        told.append(f"#{run.experiment} {'goes on' if alive else 'had ended meanwhile'}")
+    return told
+
+
+def give_back(
+    lab: Lab, journal: EngineJournal, judging: Judging, tree: Tree, slots: list[Slot]
+) -> None:
+    """End the runs that no slot follows, and return what does not run to the queue."""
+    followed = {(slot.run.experiment, slot.run.number) for slot in slots if slot.run}
+    for run in journal.running():
+        if (run.experiment, run.number) in followed:
+            continue
+        directory = lab.run_directory(run.experiment, run.number)
+        stop(directory)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (seen := observe(directory)).state == "alive" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        judging.take(ended_run(run, directory, seen, None))
+    return_idle(journal, tree)
+
+
+def return_idle(journal: EngineJournal, tree: Tree) -> None:
+    """Put experiments back into the queue that are called running and have no run under way."""
+    tree.refresh()
+    for own in list(tree.experiments.values()):
+        if own.status is Status.RUNNING and not any(r.state == "running" for r in own.runs):
+            verdict = Verdict(Event.RETURN, "its engine was killed, or the night ended")
+            journal.decide(own.id, after(own.status, verdict.event), verdict)
+    tree.refresh()
+
+
+def downtime(row: EngineRow | None) -> float:
+    """Return the seconds since an engine's last heartbeat."""
+    if row is None:
+        return 0.0
+    return seconds_between(
+        row.monotonic, row.heartbeat_at, row.boot, time.monotonic(), time.time(), boot()
+    )
+
+
+def inherited(night: Night | None, options: dict[str, object], tag: str) -> Night | None:
+    """Return the night that this start continues: one that has not ended, for the same tag.
+
+    Limits given anew begin a new night.
+    """
+    if night is None or night.ended_at is not None or night.tag != tag:
+        return None
+    given = {name: value for name, value in options.items() if value is not None}
+    return night if all(night.options.get(name) == value for name, value in given.items()) else None

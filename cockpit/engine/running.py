@@ -1,0 +1,165 @@
+"""Slots: start a run, follow it, collect what it left.
+
+A slot is one GPU (or the CPU). It knows a run only through its run directory, so a run
+that outlived an engine is followed like one that this engine started.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cockpit.core.experiment import Run
+from cockpit.core.ledger import SlotLedger
+from cockpit.executors.base import Assignment, Device, Executor, Observation
+from cockpit.executors.local import observe, stop
+from cockpit.lab.rundir import MetricsTail, Phase, RunDirectory, RunDirectoryError, Step
+
+PHASE_CATEGORY = {
+    "starting": "startup",
+    "warming": "startup",
+    "training": "training",
+    "evaluating": "evaluation",
+    "done": "other",
+}
+"""The ledger's category of each phase that a harness reports."""
+
+ASK_AGAIN_SECONDS = 1.0
+"""A supervisor that was just being started may not have heard that its run shall end."""
+FORCE_AFTER_SECONDS = 60.0
+"""A run this long past its wall limit has a supervisor that does not work any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that is over, ready for the journal."""
+
+    run: Run
+    warming: bool = False
+    """It ended before it saw its train.py: a fault of the machine, not of the experiment."""
+
+
+class Slot:
+    """One place that runs one training at a time."""
+
+    def __init__(self, number: int, device: Device, executor: Executor, ledger: SlotLedger) -> None:
+        self.number = number
+        self.device = device
+        self.executor = executor
+        self.ledger = ledger
+        self.run: Run | None = None
+        self.step: Step | None = None
+        self.phase = "starting"
+        self.stopped_because: str | None = None
+        self._asked_at = 0.0
+        self._force_at = math.inf
+        self._directory = Path()
+        self._tail: MetricsTail | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing runs here."""
+        return self.run is None
+
+    def mark(self, category: str, at: float | None = None) -> None:
+        """Enter a category of the ledger, now or at a monotonic time."""
+        self.ledger = self.ledger.mark(category, at if at is not None else time.monotonic())
+
+    def start(self, run: Run, assignment: Assignment) -> None:
+        """Begin a run that the journal knows already."""
+        self._follow(run, assignment.run_directory)
+        self._force_at = time.monotonic() + assignment.wall_seconds + FORCE_AFTER_SECONDS
+        self.executor.start(assignment)
+
+    def adopt(self, run: Run, directory: Path) -> None:
+        """Follow a run that another engine started."""
+        self._follow(run, directory)
+
+    def _follow(self, run: Run, directory: Path) -> None:
+        self.run, self.step, self.phase, self.stopped_because = run, None, "starting", None
+        self._asked_at, self._force_at = 0.0, math.inf
+        self._directory = directory
+        self._tail = MetricsTail(directory / "metrics.jsonl")
+        self.mark("startup")
+
+    def stop(self, reason: str) -> None:
+        """End the run under way without a result."""
+        self.stopped_because = reason
+        self._end()
+
+    def _end(self) -> None:
+        """Ask the supervisor to end its run, again where it was not there to be asked yet."""
+        now = time.monotonic()
+        if now - self._asked_at > ASK_AGAIN_SECONDS:
+            self._asked_at = now
+            stop(self._directory, force=now > self._force_at)
+
+    def poll(self) -> Ended | None:
+        """Read what is new of the run; return it once it is over, until it is released."""
+        if self.run is None or self._tail is None:
+            return None
+        observation = observe(self._directory)
+        for event in self._tail.read_new():
+            if isinstance(event, Phase) and event.phase in PHASE_CATEGORY:
+                self.phase = event.phase
+                self.mark(PHASE_CATEGORY[event.phase], min(event.monotonic, time.monotonic()))
+            elif isinstance(event, Step):
+                self.step = event
+        if observation.state == "alive":
+            if self.stopped_because is not None or time.monotonic() > self._force_at:
+                self._end()
+            return None
+        self.mark("other")
+        return ended_run(self.run, self._directory, observation, self.stopped_because)
+
+    def release(self) -> None:
+        """Be idle again: the journal has the run that was here."""
+        self.run, self._tail = None, None
+
+
+def ended_run(
+    run: Run, directory: Path, observation: Observation, stopped_because: str | None
+) -> Ended:
+    """Tell from what is left of a run how it went."""
+    end: dict[str, Any] = {"ended_at": time.time()}
+    if stopped_because is not None:
+        return Ended(replace(run, state="lost", reason=stopped_because, **end))
+    told = observation.exit
+    if told is None:
+        return Ended(replace(run, state="lost", reason="its supervisor was killed", **end))
+    end = {"ended_at": told.ended_at}
+    if told.stage != "assigned":
+        reason = f"the training did not start: {told.message or told.reason}"
+        return Ended(replace(run, state="lost", reason=reason, **end), warming=True)
+    if told.reason == "stopped" or (told.reason == "crashed" and told.signal in (9, 15)):
+        reason = told.message or "stopped from outside"
+        return Ended(replace(run, state="lost", reason=reason, **end))
+    if told.reason != "finished":
+        return Ended(replace(run, state="failed", reason=told.message or told.reason, **end))
+    return Ended(replace(run, **_measured(directory), **end))
+
+
+def _measured(directory: Path) -> Mapping[str, Any]:
+    """Return the columns of a run that its result fills."""
+    try:
+        result = RunDirectory(directory).read_result()
+    except RunDirectoryError as error:
+        return {"state": "failed", "reason": str(error)}
+    if result is None:
+        return {"state": "failed", "reason": "it ended without a result"}
+    finite = result.val_bpb is not None
+    return {
+        "state": "finished" if finite else "failed",
+        "reason": None if finite else "val_bpb is not a finite number",
+        "val_bpb": result.val_bpb,
+        "training_seconds": result.training_seconds,
+        "total_seconds": result.total_seconds,
+        "startup_seconds": result.startup_seconds,
+        "evaluation_seconds": result.evaluation_seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "tokens": result.tokens,
+        "steps": result.steps,
+        "parameters": result.parameters,
+    }

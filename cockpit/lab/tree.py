@@ -1,0 +1,44 @@
+"""All experiments of a lab in memory, kept fresh by asking only for what has changed."""
+
+from cockpit.core.experiment import Experiment, Status
+from cockpit.core.noise import Noise, pooled
+from cockpit.core.tree import baseline, best
+from cockpit.lab.journal import Journal
+
+
+class Tree:
+    """A picture of the journal's experiments; `refresh` brings it up to date."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._revision = -1
+        self.experiments: dict[int, Experiment] = {}
+
+    def refresh(self) -> bool:
+        """Read what has changed since the last time; tell whether anything had."""
+        revision = self._journal.revision()
+        if revision == self._revision:
+            return False
+        self.experiments.update(self._journal.experiments(self._revision))
+        self._revision = revision
+        return True
+
+    def of(self, tag: str) -> dict[int, Experiment]:
+        """Return the experiments of one tag, ascending by id."""
+        return {number: e for number, e in sorted(self.experiments.items()) if e.tag == tag}
+
+    def baseline(self, tag: str) -> Experiment | None:
+        """Return the baseline of a tag, or None."""
+        return baseline(self.of(tag).values(), tag)
+
+    def best(self, tag: str) -> Experiment | None:
+        """Return the sound kept experiment of a tag with the lowest score, or None."""
+        return best(self.of(tag), tag)
+
+    def noise(self, tag: str) -> Noise:
+        """Return the spread pooled over all replicates of a tag."""
+        return pooled(e.scores for e in self.of(tag).values())
+
+    def with_status(self, tag: str, *statuses: Status) -> list[Experiment]:
+        """Return the experiments of a tag that stand at one of `statuses`, oldest first."""
+        return [e for e in self.of(tag).values() if e.status in statuses]

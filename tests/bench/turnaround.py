@@ -1,0 +1,91 @@
+"""How long a slot stands between two runs: last byte of a score to the next optimizer step.
+
+`python -m tests.bench.turnaround [--runs 20] [--budget 4s]` runs one night on this machine
+and reads the run directories: from the moment a result was written to the first finished
+optimizer step of the next run, with the queue not empty. Runs after a kept result are
+reported apart, because the base has moved and the branch with it.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.bench.nights import cockpit, lines, log, make_lab, percentile
+
+GOAL_SECONDS = 1.5
+"""For the 90th percentile of the runs after a result that was not kept."""
+
+
+def pauses(lab: Path) -> list[dict[str, Any]]:
+    """Return the pause before each run but the first two, in the order of the runs."""
+    status = {told["id"]: told["status"] for told in log(lab)}
+    runs = []
+    for result in (lab / ".cockpit" / "runs").glob("*/*/result.json"):
+        told = json.loads(result.read_text())
+        metrics = lines(result.with_name("metrics.jsonl"))
+        steps = [m["monotonic"] for m in metrics if m["kind"] == "step"]
+        clock = [m["monotonic"] for m in metrics if m.get("phase") == "training"]
+        runs.append(
+            {
+                "experiment": int(result.parts[-3]),
+                "clock": clock[0],
+                "step": steps[0],
+                "scored": told["monotonic"],
+            }
+        )
+    runs.sort(key=lambda run: run["clock"])
+    return [
+        {
+            "experiment": after["experiment"],
+            "after_kept": status[before["experiment"]] == "kept",
+            "to_first_step": after["step"] - before["scored"],
+            "to_clock": after["clock"] - before["scored"],
+        }
+        for before, after in zip(runs, runs[1:], strict=False)
+        # The queue is empty until the baseline has been measured.
+        if before["experiment"] != 0
+    ]
+
+
+def main() -> int:
+    """Run the benchmark and print its figures; exit 1 where the goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--budget", default="4s")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        lab = make_lab(Path(place) / "lab")
+        done = cockpit(
+            lab, "run", "--budget", given.budget, "--max-experiments", str(given.runs + 1),
+            "--device", "cpu",
+        )  # fmt: skip
+        if done.returncode:
+            sys.stderr.write(done.stdout + done.stderr)
+            return 1
+        measured = pauses(lab)
+    plain = [p["to_first_step"] for p in measured if not p["after_kept"]]
+    kept = [p["to_first_step"] for p in measured if p["after_kept"]]
+    clock = [p["to_clock"] for p in measured if not p["after_kept"]]
+    told = {
+        "runs": len(plain),
+        "p50_seconds": round(percentile(plain, 0.5), 3),
+        "p90_seconds": round(percentile(plain, 0.9), 3),
+        "worst_seconds": round(max(plain), 3),
+        "p90_to_clock_seconds": round(percentile(clock, 0.9), 3),
+        "after_kept_seconds": [round(seconds, 3) for seconds in kept],
+        "goal_seconds": GOAL_SECONDS,
+    }
+    if given.json:
+        print(json.dumps(told))
+    else:
+        for name, value in told.items():
+            print(f"{name:<22} {value}")
+    return int(told["p90_seconds"] > GOAL_SECONDS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,162 @@
+"""Nights on real labs: real git, real SQLite, real trainings."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.bench import kills
+from tests.bench.nights import COCKPIT, cockpit, environment, log, status
+
+Wait = Callable[..., Any]
+Git = Callable[..., str]
+
+
+def test_a_night_measures_the_baseline_twice_and_judges_every_experiment(
+    lab: Path, git: Git
+) -> None:
+    train_py = lab / "trainer" / "train.py"
+    train_py.write_text(train_py.read_text() + "# half an idea\n")
+    git("config", "commit.gpgsign", "true")
+    before = (git("status", "--porcelain"), git("rev-parse", "HEAD"), git("write-tree"))
+
+    done = cockpit(lab, "run", "--max-experiments", "2")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "uncommitted edits of trainer/train.py" in done.stdout
+    baseline, *others = log(lab)
+    assert (baseline["id"], baseline["parent"], baseline["status"]) == (0, None, "kept")
+    assert len(baseline["runs"]) == 2
+    assert baseline["runs"][0]["seed"] != baseline["runs"][1]["seed"]
+    assert len(others) == 2
+    for told in others:
+        assert told["status"] in kills.VERDICTS
+        assert told["decided_by"] == "rule"
+        diff = cockpit(lab, "show", str(told["id"]), "--diff").stdout
+        assert diff.startswith("diff --git a/trainer/train.py")
+    assert (git("status", "--porcelain"), git("rev-parse", "HEAD"), git("write-tree")) == before
+    assert kills.faults(lab) == []
+
+
+def test_the_ledger_adds_up_to_slots_times_wall_clock(lab: Path) -> None:
+    cockpit(lab, "run", "--max-experiments", "1")
+    told = status(lab)
+    assert told["engine"]["state"] == "stopped"
+    assert told["ledger"]["training"] > 2.5  # three runs of a second, less the last step's end
+    total = sum(told["ledger"].values())
+    assert total == pytest.approx(told["slots"] * told["elapsed_seconds"], abs=0.2)
+
+
+def test_an_engine_that_was_killed_leaves_a_training_that_the_next_one_adopts(
+    lab: Path, wait_until: Wait
+) -> None:
+    cockpit(lab, "start", "--budget", "6s", "--max-experiments", "1")
+    wait_until(lambda: (status(lab)["current"] or [{}])[0].get("step"), 60, "the first step")
+    pid = status(lab)["engine"]["pid"]
+    training = kills.processes(lab)["training"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: status(lab)["engine"]["state"] == "dead", 10, "a dead engine")
+
+    again = cockpit(lab, "start", "--budget", "6s")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "#0 goes on" in again.stdout
+    assert any(process.is_running() for process in training)
+    wait_until(lambda: len(log(lab)[0]["runs"]) == 1, 60, "the adopted run's score")
+    assert psutil.Process(status(lab)["engine"]["pid"]).is_running()
+
+
+def test_starting_twice_is_harmless(lab: Path) -> None:
+    first = cockpit(lab, "start")
+    second = cockpit(lab, "start")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "runs already" in second.stdout
+    assert len(kills.processes(lab)["engine"]) == 1
+
+
+def test_a_paused_night_lets_the_run_end_and_starts_nothing(lab: Path, wait_until: Wait) -> None:
+    cockpit(lab, "start", "--max-experiments", "3")
+    wait_until(lambda: status(lab)["current"], 60, "a run")
+    assert cockpit(lab, "pause").returncode == 0
+    wait_until(lambda: not status(lab)["current"], 60, "the run's end")
+    told = status(lab)
+    assert told["engine"]["state"] == "paused"
+    wait_until(lambda: status(lab)["ledger"]["paused"] > 0.5, 20, "time in pause")
+    assert cockpit(lab, "resume").returncode == 0
+    wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 90, "the night's end")
+    assert sum(told["parent"] is not None for told in log(lab)) == 3
+
+
+def test_stop_now_puts_the_run_under_way_back_into_the_queue(lab: Path, wait_until: Wait) -> None:
+    cockpit(lab, "start", "--budget", "30s")
+    wait_until(lambda: status(lab)["current"], 60, "a run")
+    stopped = cockpit(lab, "stop", "--now")
+    assert stopped.returncode == 0
+    wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 20, "the night's end")
+    assert [told["status"] for told in log(lab)] == ["queued"]
+
+
+def test_closing_the_terminal_of_run_does_not_end_the_night(lab: Path, wait_until: Wait) -> None:
+    process = subprocess.Popen(
+        [*COCKPIT, "run", "--max-experiments", "1"], cwd=lab, env=environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_until(lambda: status(lab)["current"], 60, "a run")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=90) == 0
+    assert len(log(lab)) == 2
+
+
+def test_decisions_by_hand_are_applied_without_an_engine(lab: Path) -> None:
+    cockpit(lab, "run", "--max-experiments", "1")
+    before = log(lab)[1]["status"]
+    verb, after = ("reject", "discarded") if before == "kept" else ("accept", "kept")
+
+    done = cockpit(lab, verb, "1")
+
+    assert done.returncode == 0, done.stderr
+    told = log(lab)[1]
+    assert told["status"] == after
+    assert told["decided_by"] not in (None, "rule")
+    assert kills.faults(lab) == []
+    again = cockpit(lab, verb, "1")
+    assert again.returncode == 1
+    assert "decided by" in again.stderr
+    assert cockpit(lab, verb, "77").returncode == 3
+
+
+def test_random_kills_lose_nothing(lab: Path) -> None:
+    told = kills.kill_loop(lab, kills=6, budget="1s", seed=7, limit_seconds=150)
+    assert told["faults"] == []
+    assert sum(told["kills"].values()) == 6
+
+
+def test_a_changed_budget_is_refused_with_the_line_that_starts_a_new_tag(lab: Path) -> None:
+    cockpit(lab, "run", "--max-experiments", "1", "--tag", "first")
+    refused = cockpit(lab, "run", "--budget", "2s", "--max-experiments", "1")
+    assert refused.returncode == 1
+    assert "cockpit start --tag NEW --from first@best" in refused.stderr
+    done = cockpit(
+        lab, "run", "--budget", "2s", "--max-experiments", "1", "--tag", "second",
+        "--from", "first@best",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {told["tag"] for told in log(lab)} == {"first", "second"}
+    assert json.dumps(log(lab)).count("NaN") == 0
+
+
+def test_a_baseline_that_does_not_train_ends_the_night_with_its_reason(lab: Path, git: Git) -> None:
+    train_py = lab / "trainer" / "train.py"
+    train_py.write_text(train_py.read_text().replace("def main(", "def _main("))
+    git("commit", "-qam", "Break it", "--no-gpg-sign")
+    done = cockpit(lab, "run", "--max-experiments", "1")
+    assert done.returncode == 1
+    assert "the baseline does not train" in done.stdout
+    assert status(lab)["counts"]["running"] == 0
