@@ -10,6 +10,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -206,6 +207,9 @@ def with_preset(text: str, name: str, preset: dict[str, Any]) -> str:
         line = lines[node.lineno - 1]
         shown = f'"{value}"' if isinstance(value, str) else repr(value)
         lines[node.lineno - 1] = line[: node.col_offset] + shown + line[node.end_col_offset :]
+    for constant, span in preset.get("ranges", {}).items():
+        number = values[constant].end_lineno - 1
+        lines[number] = re.sub(r"\[[^]]*\]$", lambda _, span=span: span, lines[number])
     return "".join(lines)
 
 

@@ -226,7 +226,7 @@ def test_every_value_in_the_ranges_of_train_py_gives_a_working_model(
             low, high = map(ast.literal_eval, written.split(", ")[:2])
             extremes[name] = low if value == "low" else high
     assert len(extremes) > 15
-    for heavy in ("TOTAL_BATCH_TOKENS", "DEPTH"):
+    for heavy in ("TOTAL_BATCH_TOKENS", "DEPTH"):  # the test has seconds
         extremes[heavy] = min(extremes[heavy], {"TOTAL_BATCH_TOKENS": 1024, "DEPTH": 3}[heavy])
     extremes["ASPECT_RATIO"] = min(extremes["ASPECT_RATIO"], 40)
     result = run_here(tmp_path, rows, train_text(**extremes), budget_tokens=2048)
