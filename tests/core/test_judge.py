@@ -1,0 +1,62 @@
+"""The keep rule, against figures from a table of Student's t."""
+
+import pytest
+
+from cockpit.core.experiment import Event, Experiment, Run, Status
+from cockpit.core.judge import ASK_ABOVE, KEEP_ABOVE, judge, probability_better
+from cockpit.core.noise import Noise
+
+
+def experiment(number: int, *scores: float | None) -> Experiment:
+    runs = tuple(
+        Run(number, n, n, "setup", 0, "finished", 0.0, val_bpb=score)
+        for n, score in enumerate(scores, 1)
+    )
+    return Experiment(number, "t", None, "title", "search", Status.RUNNING, 0.0, runs=runs)
+
+
+def test_a_clear_gain_is_kept_and_a_loss_is_discarded() -> None:
+    base, noise = experiment(0, 2.0, 2.0), Noise(0.001, 10, 8)
+    assert judge(experiment(1, 1.98), base, noise).verdict.event is Event.KEEP
+    assert judge(experiment(1, 2.02), base, noise).verdict.event is Event.DISCARD
+
+
+def test_between_the_thresholds_a_person_is_asked() -> None:
+    base, noise = experiment(0, 2.0, 2.0), Noise(0.001, 2, 1)
+    error = 0.001 * 1.5**0.5
+    # One degree of freedom, the Cauchy distribution: P = 0.95 at t = 6.314, 0.8 at 1.376.
+    for t, event in ((6.4, Event.KEEP), (6.2, Event.ASK), (1.4, Event.ASK), (1.3, Event.DISCARD)):
+        assert judge(experiment(1, 2.0 - t * error), base, noise).verdict.event is event
+
+
+def test_two_runs_are_harder_to_convince_than_many() -> None:
+    base, own = experiment(0, 2.0, 2.0), experiment(1, 1.997)
+    few = probability_better(own, base, Noise(0.001, 2, 1))
+    many = probability_better(own, base, Noise(0.001, 20, 10))
+    assert few is not None
+    assert many is not None
+    assert few < KEEP_ABOVE < many
+
+
+def test_no_score_is_a_crash() -> None:
+    verdict = judge(experiment(1, None), experiment(0, 2.0), Noise(0.001, 2, 1)).verdict
+    assert verdict.event is Event.CRASH
+
+
+def test_without_known_noise_a_person_is_asked() -> None:
+    judged = judge(experiment(1, 1.9), experiment(0, 2.0), Noise(None, 0, 0))
+    assert judged.verdict.event is Event.ASK
+    assert judged.delta == pytest.approx(-0.1)
+    assert judged.probability is None
+
+
+def test_a_base_without_a_score_is_a_fault_of_ours() -> None:
+    with pytest.raises(ValueError, match="#1"):
+        judge(experiment(1, 1.9), experiment(0), Noise(0.001, 2, 1))
+
+
+def test_equal_scores_are_a_coin_toss() -> None:
+    chance = probability_better(experiment(1, 2.0), experiment(0, 2.0), Noise(0.001, 4, 3))
+    assert chance == pytest.approx(0.5)
+    assert chance is not None
+    assert chance < ASK_ABOVE
