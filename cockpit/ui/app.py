@@ -1,6 +1,7 @@
 """The screen: composes the panes, polls the client, and passes on what the panes wish for."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Sequence
@@ -125,6 +126,7 @@ class CockpitApp(App[None]):
         self._show(self.snapshot)
         if self.card is not None and self.snapshot.engine.state == "fresh":
             self.push_screen(StartScreen(self.card))
+        self.call_after_refresh(gc.enable)
         self._poll()
 
     @work

@@ -4,7 +4,6 @@ Everything here may block (a disk, another writer), so that the app calls it in 
 The journal is only ever read, but for the inbox.
 """
 
-import difflib
 import getpass
 import sqlite3
 import time
@@ -264,6 +263,8 @@ class Client:
         old, new = self._text(parent), self._text(own)
         if old is None or new is None:
             return ()
+        import difflib  # 5 ms that the first paint need not wait for
+
         return tuple(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
     def _text(self, experiment: Experiment) -> list[str] | None:
