@@ -278,8 +278,11 @@ class Repo:
         return self._git.attempt("notes", "--ref", NOTES, "list", commit).returncode == 0
 
     def _mode(self, parent: str) -> str:
-        told = self._git.run("ls-tree", parent, "--", TRAIN_PY).decode("utf-8", "replace").split()
-        return told[0] if told and told[0] in REGULAR_MODES else REGULAR_MODES[0]
+        done = self._git.attempt("ls-tree", parent, "--", TRAIN_PY)
+        if done.returncode:
+            raise RepoError(f"the parent commit {parent[:9]} is not in {self.root}")
+        mode = done.stdout.partition(b" ")[0].decode()
+        return mode if mode in REGULAR_MODES else REGULAR_MODES[0]
 
     def write_note(self, commit: str, note: Mapping[str, Any]) -> None:
         """Write the note of a commit, over the one that is there."""
