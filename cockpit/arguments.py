@@ -81,7 +81,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     add_command("skip", "end the run under way without a verdict on it; the night goes on")
     add("status", "how the night stands", looking)
     log = add("log", "every experiment, oldest first", looking)
-    log.add_argument("--only-tag", metavar="TAG", default=None, help="only this tag's")
+    log.add_argument("--tag", dest="only_tag", metavar="TAG", help="only this tag's")
     show = add("show", "one experiment: its story, or its diff", looking)
     show.add_argument("id", type=_experiment_id, metavar="ID")
     show.add_argument("--diff", action="store_true", help="its change of train.py")

@@ -199,7 +199,10 @@ def log(given: argparse.Namespace) -> int:
     """Print every experiment, oldest first."""
     from cockpit import report, words
 
-    for told in report.log(_lab(given)):
+    told_all = list(report.log(_lab(given)))
+    if given.only_tag and all(told["tag"] != given.only_tag for told in told_all):
+        raise NoLabError(f"there is no tag {given.only_tag} in this lab")
+    for told in told_all:
         if given.only_tag in (None, told["tag"]):
             print(json.dumps(told) if given.json else words.log_line(told))
     return DONE

@@ -94,7 +94,7 @@ def _git(lab: Lab, settings: Settings) -> Iterator[Check]:
         yield Check("git", False, str(error))
         return
     version = subprocess.run(
-        ["git", "--version"], capture_output=True, text=True, check=False
+        [shutil.which("git") or "git", "--version"], capture_output=True, text=True, check=False
     ).stdout.strip()
     yield Check("git", True, "; ".join([version, *warnings]))
 

@@ -36,6 +36,10 @@ class Control(Protocol):
 class NoNight:
     """The control of a lab in which no engine runs."""
 
+    def __init__(self, tidy: Callable[[], bool]) -> None:
+        """`tidy` ends what a killed engine left behind and tells whether there was anything."""
+        self._tidy = tidy
+
     def pause(self, author: str) -> str:
         """Refuse: there is nothing to pause."""
         raise RefusedError("no engine runs in this lab: `cockpit start` begins a night")
@@ -49,7 +53,9 @@ class NoNight:
         return self.pause(author)
 
     def stop(self, author: str, now: bool) -> str:
-        """Refuse: nothing runs."""
+        """End what a killed engine left behind; refuse where there is nothing."""
+        if self._tidy():
+            return "the engine had been killed: its run is back in the queue, the night is over"
         return self.pause(author)
 
 

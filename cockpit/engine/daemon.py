@@ -28,6 +28,7 @@ from cockpit.engine.running import Slot
 from cockpit.executors.local import LocalExecutor, reap_leftovers
 from cockpit.lab.clock import boot
 from cockpit.lab.lab import Lab
+from cockpit.lab.rebuild import rebuild
 from cockpit.lab.repo import Repo
 from cockpit.lab.rows import Night
 from cockpit.lab.settings import Settings
@@ -76,9 +77,20 @@ def run(
         journal = EngineJournal(lab.journal)
         try:
             journal.probe_write()
+            _rebuild_if_lost(journal, repo, tell)
             return _night(lab, journal, repo, settings, tell, ready, watch)
         finally:
             journal.close()
+
+
+def _rebuild_if_lost(journal: EngineJournal, repo: Repo, tell: Tell) -> None:
+    """Fill a new journal from git, where git knows experiments that it does not."""
+    if journal.tags() or journal.experiments() or not repo.experiment_refs():
+        return
+    rebuilt = rebuild(repo, journal)
+    tell(f"the journal was lost: {rebuilt.experiments} experiments are rebuilt from git")
+    for warning in rebuilt.warnings:
+        tell(warning)
 
 
 def _night(
@@ -214,7 +226,8 @@ def tick_once(lab: Lab) -> None:
             tree = Tree(journal)
             tree.refresh()
             judging = Judging(lab, journal, Repo(lab.root), tree)
-            Commands(journal, judging, NoNight()).take()
+            control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
+            Commands(journal, judging, control).take()
         finally:
             journal.close()
 

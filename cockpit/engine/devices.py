@@ -69,6 +69,8 @@ def _gpus(lab: Lab, settings: Settings, held: contextlib.ExitStack, lock: bool) 
             wanted=settings.gpus,
             force=bool(settings.force_gpus),
             ours=ours,
+            # In a container the driver tells the host's pids: ours can't be told from others'.
+            adopted=[gpu.uuid for gpu in gpus] if ours else (),
         )
         if not lock:
             return [gpu.device() for gpu in choice.gpus[: choice.count]]

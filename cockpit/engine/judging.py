@@ -59,7 +59,7 @@ class Judging:
             self._record(run)
             self._tree.refresh()
             own = self._tree.experiments[run.experiment]
-            verdict = self._verdict(own, run, ended, by_person)
+            verdict = self._verdict(own, run, by_person)
             if verdict is not None and own.status is Status.RUNNING:
                 self._decide(own, verdict)
         self._tree.refresh()
@@ -75,18 +75,18 @@ class Judging:
             run.experiment, run.number, **{name: getattr(run, name) for name in measured}
         )
 
-    def _verdict(
-        self, own: Experiment, run: Run, ended: Ended, by_person: str | None
-    ) -> Verdict | None:
+    def _verdict(self, own: Experiment, run: Run, by_person: str | None) -> Verdict | None:
         """Return the verdict that follows from a run, or None while another run is due."""
         reason = run.reason or run.state
         if by_person is not None and own.parent is not None:
             return Verdict(Event.STOP, reason, by_person)
         if any(r.state == "running" for r in own.runs):
             return None
+        if run.state == "unstarted":
+            return Verdict(Event.RETURN, reason)
         if run.state == "lost":
             lost = sum(r.state == "lost" for r in own.runs)
-            if lost >= LOST_LIMIT and own.parent is not None and not ended.warming:
+            if lost >= LOST_LIMIT and own.parent is not None:
                 return Verdict(Event.CRASH, f"{reason} ({lost} times)")
             return Verdict(Event.RETURN, reason)
         if own.parent is None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cockpit.core.constants import ConstantsError, rewrite
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
-from cockpit.core.tree import delta
 from cockpit.engine.judging import BASELINE_RUNS, Judging
 from cockpit.engine.opening import Opening
 from cockpit.engine.proposing import Proposing
@@ -186,28 +185,26 @@ class Loop:
         own = self._judging.take(ended, by_person=skipped)
         slot.release()
         self.progress += ended.run.state == "finished"
-        self._tell(self._told(own, ended.run))
+        told = self._told(own, ended.run)
+        self._tell(f"#{own.id} {own.title}: {told}")
         if own.status not in (Status.RUNNING, Status.QUEUED):
-            self._journal.add_message("engine", "engine", self._told(own, ended.run), own.id)
+            self._journal.add_message("engine", "engine", told, own.id)
         if own.parent is None and sum(r.state == "failed" for r in own.runs) >= BASELINE_FAILURES:
             self.failed = True
             self.ending = (
                 f"the baseline does not train: {ended.run.reason}; mend trainer/train.py, commit "
                 "it, and begin a new tag: cockpit start --tag NEW"
             )
-        if ended.warming:
+        if ended.unstarted:
             raise EngineFault(ended.run.reason or "the training process does not start")
         return own
 
     def _told(self, own: Experiment, run: Run) -> str:
-        """Return one line about an experiment after one of its runs."""
-        score = f" {run.val_bpb:.4f}" if run.val_bpb is not None else ""
-        change = delta(self._tree.experiments, own)
-        gain = f" ({change:+.4f})" if change is not None else ""
-        if own.status is Status.RUNNING:
-            return f"#{own.id} {own.title}: run {run.number}{score}"
-        reason = f": {own.reason}" if own.reason and own.parent is not None else ""
-        return f"#{own.id} {own.title}:{score}{gain} {own.status}{reason}"
+        """Return in words how one run of an experiment went."""
+        score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else "no score"
+        if own.status in (Status.RUNNING, Status.QUEUED):
+            return f"run {run.number}: {score}" + (f", {run.reason}" if run.reason else "")
+        return f"{score} {own.status}" + (f": {own.reason}" if own.reason else "")
 
     # ---- claiming --------------------------------------------------------------------------
 
@@ -331,7 +328,7 @@ class Loop:
             self._journal.add_message(
                 "proposer",
                 experiment.proposer,
-                f"#{experiment.id} {experiment.title}\n{experiment.hypothesis}".strip(),
+                f"{experiment.title}\n{experiment.hypothesis}".strip(),
                 experiment.id,
             )
 

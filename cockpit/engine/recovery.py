@@ -6,11 +6,13 @@ called running that does not run, and git says what the journal says.
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from cockpit.core.experiment import Event, Status, Verdict, after
 from cockpit.engine.judging import Judging
 from cockpit.engine.running import Slot, ended_run
-from cockpit.executors.local import observe, stop
+from cockpit.executors.local import observe, reap_leftovers, stop
 from cockpit.lab.clock import boot, seconds_between
 from cockpit.lab.lab import Lab
 from cockpit.lab.rows import EngineRow, Night
@@ -63,6 +65,23 @@ def return_idle(journal: EngineJournal, tree: Tree) -> None:
     tree.refresh()
 
 
+def end_dead_night(lab: Lab, journal: EngineJournal, judging: Judging, tree: Tree) -> bool:
+    """End a night whose engine was killed, and what is left of it; tell whether there was one."""
+    night, row = journal.last_night(), journal.engine()
+    if night is None or night.ended_at is not None:
+        return False
+    give_back(lab, journal, judging, tree, [])
+    reap_leftovers(lab.state)
+    judging.repair()
+    judging.settle(night.tag)
+    reason = "stopped after its engine had been killed"
+    with journal.transaction():
+        journal.change_night(night.id, ended_at=time.time(), reason=reason)
+        if row is not None:
+            journal.say(replace(row, state="stopped", activity="", reason=reason))
+    return True
+
+
 def downtime(row: EngineRow | None) -> float:
     """Return the seconds since an engine's last heartbeat."""
     if row is None:
@@ -72,7 +91,7 @@ def downtime(row: EngineRow | None) -> float:
     )
 
 
-def inherited(night: Night | None, options: dict[str, object], tag: str) -> Night | None:
+def inherited(night: Night | None, options: Mapping[str, object], tag: str) -> Night | None:
     """Return the night that this start continues: one that has not ended, for the same tag.
 
     Limits given anew begin a new night.

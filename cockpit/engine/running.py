@@ -37,8 +37,11 @@ class Ended:
     """A run that is over, ready for the journal."""
 
     run: Run
-    warming: bool = False
-    """It ended before it saw its train.py: a fault of the machine, not of the experiment."""
+
+    @property
+    def unstarted(self) -> bool:
+        """Tell whether it never saw its train.py: a fault of the machine, not its own."""
+        return self.run.state == "unstarted"
 
 
 class Slot:
@@ -127,18 +130,23 @@ def ended_run(
     if stopped_because is not None:
         return Ended(replace(run, state="lost", reason=stopped_because, **end))
     told = observation.exit
+    if told is None and observation.stage != "assigned":
+        return _unstarted(run, "the training process did not start", **end)
     if told is None:
         return Ended(replace(run, state="lost", reason="its supervisor was killed", **end))
     end = {"ended_at": told.ended_at}
     if told.stage != "assigned":
-        reason = f"the training did not start: {told.message or told.reason}"
-        return Ended(replace(run, state="lost", reason=reason, **end), warming=True)
+        return _unstarted(run, f"the training did not start: {told.message or told.reason}", **end)
     if told.reason == "stopped" or (told.reason == "crashed" and told.signal in (9, 15)):
         reason = told.message or "stopped from outside"
         return Ended(replace(run, state="lost", reason=reason, **end))
     if told.reason != "finished":
         return Ended(replace(run, state="failed", reason=told.message or told.reason, **end))
     return Ended(replace(run, **_measured(directory), **end))
+
+
+def _unstarted(run: Run, reason: str, ended_at: float) -> Ended:
+    return Ended(replace(run, state="unstarted", reason=reason, ended_at=ended_at))
 
 
 def _measured(directory: Path) -> Mapping[str, Any]:

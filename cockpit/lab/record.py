@@ -112,7 +112,7 @@ class Record:
         value = self.values.get(name)
         if value not in choices:
             raise self.wrong(name, "one of " + ", ".join(choices))
-        return cast(_Name, value)
+        return value
 
     def _present(
         self, read: Callable[[str, float], _Value | None], name: str, kind: str, minimum: float

@@ -47,9 +47,8 @@ def processes(lab: Path) -> dict[str, list[psutil.Process]]:
             elif any("harness.serve" in word for word in words):
                 if process.cwd().startswith(state):
                     found["training"].append(process)
-            elif any("cockpit.proposers" in word for word in words):
-                if process.environ().get("PWD", "").startswith(str(lab)):
-                    found["other"].append(process)
+            elif any("cockpit.proposers" in word for word in words) and process.cwd() == str(lab):
+                found["other"].append(process)
         except (psutil.Error, OSError):
             continue
     return found

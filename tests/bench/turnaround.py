@@ -7,6 +7,7 @@ reported apart, because the base has moved and the branch with it.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -44,7 +45,7 @@ def pauses(lab: Path) -> list[dict[str, Any]]:
             "to_first_step": after["step"] - before["scored"],
             "to_clock": after["clock"] - before["scored"],
         }
-        for before, after in zip(runs, runs[1:], strict=False)
+        for before, after in itertools.pairwise(runs)
         # The queue is empty until the baseline has been measured.
         if before["experiment"] != 0
     ]
