@@ -48,7 +48,6 @@ class CockpitApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = BREAKPOINTS
     CSS = """
-    Screen { background: $background; color: $foreground; }
     #panes { height: 1fr; }
     * { border-title-color: $pane-title; border-subtitle-color: $pane-note; }
     #history { width: 6fr; height: 1fr; }

@@ -88,14 +88,17 @@ def clock(seconds: float | None) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return how long ago, short: `now`, `12m`, `4:10h`, `3d`."""
+    """Return how long ago, short: `now`, `12m`, `4h`, `3d`.
+
+    Whole hours: a column of minutes would be sent anew every minute, of no use to anybody.
+    """
     whole = max(0, int(seconds))
     if whole < 60:
         return "now"
     if whole < 3600:
         return f"{whole // 60}m"
     if whole < 100 * 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d}h"
+        return f"{whole // 3600}h"
     return f"{whole // 86400}d"
 
 

@@ -199,6 +199,8 @@ async def test_skip_asks_first(night: Any, screen: Any, until: Any, picture: Any
         async with screen() as pilot:
             await pilot.press("s")
             await until(pilot, lambda: "Skip #5 a slow idea?" in picture(pilot.app))
+            assert "enter skips it" in picture(pilot.app)
+            assert "halve the batch" in picture(pilot.app), "the night is seen behind the question"
             await pilot.press("escape", "s")
             await until(pilot, lambda: "Skip #5 a slow idea?" in picture(pilot.app))
             assert night.journal.waiting_commands() == []

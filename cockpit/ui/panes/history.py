@@ -16,9 +16,9 @@ from cockpit.ui.text import Line, Span, bpb, clean, fit, signed
 from cockpit.ui.tree_rows import Row, tree_rows
 from cockpit.ui.words import PHASES, ago, glyph, status_word, style_key
 
-COLUMNS = (("word", 10, 0), ("delta", 8, 46), ("bpb", 8, 36), ("proposer", 9, 76), ("age", 7, 56))
+COLUMNS = (("word", 10, 0), ("delta", 8, 46), ("bpb", 8, 36), ("proposer", 9, 76), ("age", 5, 56))
 """Right-hand columns in order: name, cells, and from which pane width on they are shown."""
-AGE_SECONDS = 10.0
+AGE_SECONDS = 20.0
 """Ages are looked at this often."""
 
 

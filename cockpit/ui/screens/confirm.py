@@ -16,7 +16,7 @@ class ConfirmScreen(ModalScreen[bool]):
     DEFAULT_CSS = """
     ConfirmScreen { align: center middle; background: $background 60%; }
     ConfirmScreen TextLines {
-        width: 90%; max-width: 64; height: 7; border: round $pane-focus; padding: 1 2;
+        width: 90%; max-width: 64; height: 8; border: round $pane-focus; padding: 1 2;
         background: $background;
     }
     """
