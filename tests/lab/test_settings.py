@@ -17,7 +17,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("5m", 300), ("1h30m", 5400), ("10s", 10), (" 8H ", 28800), ("45", 45), 
+    [("90s", 90), ("5m", 300), ("1h30m", 5400), ("10s", 10), (" 8H ", 28800), ("45", 45),
      (2.5, 2.5), ("0.5h", 1800), ("1h 30m 5s", 5405), ("2d", 172800), ("1min", 60)],
 )  # fmt: skip
 def test_a_duration_is_read(text: object, seconds: float) -> None:
