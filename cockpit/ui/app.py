@@ -4,9 +4,9 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App, ComposeResult
@@ -15,9 +15,8 @@ from textual.containers import Horizontal, Vertical
 from textual.driver import Driver
 from textual.widget import Widget
 from textual.widgets import Input
-from textual.worker import get_current_worker
 
-from cockpit.ui import messages
+from cockpit.ui import layout, messages
 from cockpit.ui.card import StartCard
 from cockpit.ui.client import Client
 from cockpit.ui.panes.agent import AgentPane, Transcript
@@ -25,20 +24,16 @@ from cockpit.ui.panes.gpu import GpuPane
 from cockpit.ui.panes.history import HistoryPane
 from cockpit.ui.panes.keys import KeyLine
 from cockpit.ui.panes.status import StatusLine, TabLine
-from cockpit.ui.screens.confirm import ConfirmScreen
+from cockpit.ui.screens.confirm import ConfirmScreen, begin_question, skip_question
 from cockpit.ui.screens.experiment import ExperimentScreen
-from cockpit.ui.screens.help import HelpScreen
+from cockpit.ui.screens.help import HelpScreen, live_keys
 from cockpit.ui.screens.start import StartScreen
 from cockpit.ui.snapshot import Outcome, Snapshot
-from cockpit.ui.theme import Theme, Themes, plain, themes_directory
+from cockpit.ui.theme import Theme, Themes, plain, preferred_theme, themes_directory
 
 POLL_SECONDS = 0.25
 THEME_POLLS = 8
 """The theme's file is looked at every so many polls."""
-WIDE_COLUMNS = 100
-BREAKPOINTS: list[tuple[int, str]] = [(0, "-narrow"), (WIDE_COLUMNS, "-wide")]
-PANES = {"1": "history", "2": "agent", "3": "gpu"}
-PANE_NAMES = {"1": "History", "2": "Agent", "3": "GPU"}
 
 
 class CockpitApp(App[None]):
@@ -46,22 +41,8 @@ class CockpitApp(App[None]):
 
     TITLE = "cockpit"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = BREAKPOINTS
-    CSS = """
-    #panes { height: 1fr; }
-    * { border-title-color: $pane-title; border-subtitle-color: $pane-note; }
-    #history { width: 6fr; height: 1fr; }
-    #right { width: 5fr; height: 1fr; }
-    #gpu { height: 11fr; }
-    #agent { height: 9fr; }
-    .-wide TabLine { display: none; }
-    .-narrow #history, .-narrow #right, .-narrow #gpu, .-narrow #agent { display: none; }
-    .-narrow.-show-history #history { display: block; }
-    .-narrow.-show-gpu #right, .-narrow.-show-gpu #gpu { display: block; }
-    .-narrow.-show-agent #right, .-narrow.-show-agent #agent { display: block; }
-    .-narrow #history { width: 100%; }
-    .-narrow #right { width: 100%; }
-    """
+    HORIZONTAL_BREAKPOINTS = layout.BREAKPOINTS
+    CSS = layout.CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "pause"),
         Binding("space", "resume", "resume"),
@@ -93,6 +74,7 @@ class CockpitApp(App[None]):
         self.options, self.card = list(options), card
         self.snapshot = self.client.snapshot()
         self.active = "history"
+        self._keys: tuple[str, bool] | None = None
         self.themes = Themes(themes_directory())
         self.palette: Theme = plain()
         if colours:
@@ -153,14 +135,16 @@ class CockpitApp(App[None]):
         for outcome in snapshot.outcomes:
             self._say(outcome)
         keys = (snapshot.engine.state, bool(snapshot.current))
-        if keys != getattr(self, "_keys", None):
+        if keys != self._keys:
             self._keys = keys
             self.screen.refresh_bindings()
 
     def _show_tabs(self) -> None:
         tabs = self.screen_stack[0].query_one(TabLine)
-        name = next(PANE_NAMES[key] for key, pane in PANES.items() if pane == self.active)
-        tabs.show(self.snapshot, PANE_NAMES, name)
+        name = next(
+            layout.PANE_NAMES[key] for key, pane in layout.PANES.items() if pane == self.active
+        )
+        tabs.show(self.snapshot, layout.PANE_NAMES, name)
 
     def _say(self, outcome: Outcome) -> None:
         mark = "" if outcome.done else "! "
@@ -207,15 +191,14 @@ class CockpitApp(App[None]):
 
     @work(thread=True)
     def _start(self) -> None:
-        worker = get_current_worker()
+        error = self.client.start(
+            self.options, lambda text: self._from_thread(self._progress, text)
+        )
+        self._from_thread(self._started, error)
 
-        def progress(text: str) -> None:
-            if not worker.is_cancelled:
-                self.call_from_thread(self._progress, text)
-
-        error = self.client.start(self.options, progress)
-        if not worker.is_cancelled:
-            self.call_from_thread(self._started, error)
+    def _from_thread(self, tell: Callable[[Any], None], what: str | None) -> None:
+        if self.is_running:  # the person may have left meanwhile; the start goes on without us
+            self.call_from_thread(tell, what)
 
     def _progress(self, text: str) -> None:
         if isinstance(self.screen, StartScreen):
@@ -257,9 +240,8 @@ class CockpitApp(App[None]):
 
     def action_skip(self) -> None:
         """End the run under way, after a question."""
-        run = self.snapshot.current[0]
-        question = f"Skip #{run.experiment} {run.title}? Its run ends without a verdict."
-        self.push_screen(ConfirmScreen(question, "skips it"), partial(self._if_yes, "skip"))
+        question = skip_question(self.snapshot.current[0])
+        self.push_screen(ConfirmScreen(*question), partial(self._if_yes, "skip"))
 
     def _if_yes(self, verb: str, yes: bool | None) -> None:
         if yes and verb == "begin":
@@ -270,16 +252,13 @@ class CockpitApp(App[None]):
 
     def action_begin(self) -> None:
         """Begin a night, or repair one, after a question."""
-        if self.snapshot.engine.state == "dead":
-            question, yes = "The engine died. Repair and go on?", "goes on"
-        else:
-            question, yes = "Begin a night with the same lab?", "begins"
-        self.push_screen(ConfirmScreen(question, yes), partial(self._if_yes, "begin"))
+        question = begin_question(self.snapshot.engine)
+        self.push_screen(ConfirmScreen(*question), partial(self._if_yes, "begin"))
 
     def action_pane(self, key: str) -> None:
         """Show and focus a pane."""
-        self._activate(PANES[key])
-        target: Widget = self.screen.query_one(f"#{PANES[key]}")
+        self._activate(layout.PANES[key])
+        target: Widget = self.screen.query_one(f"#{layout.PANES[key]}")
         (target.query_one(Transcript) if isinstance(target, AgentPane) else target).focus()
 
     def action_type(self) -> None:
@@ -288,20 +267,14 @@ class CockpitApp(App[None]):
         self.screen.query_one(Input).focus()
 
     def _activate(self, pane: str) -> None:
-        for name in PANES.values():
+        for name in layout.PANES.values():
             self.screen_stack[0].set_class(name == pane, f"-show-{name}")
         self.active = pane
         self._show_tabs()
 
     def action_help(self) -> None:
         """Show keys and words."""
-        keys: dict[str, list[str]] = {}
-        for _, binding, _, _ in self.screen.active_bindings.values():
-            # Textual's own keys for scrolling stand in the way of ours.
-            if binding.description and not binding.action.startswith(("scroll_", "page_")):
-                does = binding.description.lower()
-                keys.setdefault(does, []).append(self.get_key_display(binding))
-        self.push_screen(HelpScreen([(" ".join(keys[does]), does) for does in keys]))
+        self.push_screen(HelpScreen(live_keys(self.screen)))
 
     def action_leave(self) -> None:
         """Leave; the night goes on."""
@@ -333,12 +306,3 @@ class CockpitApp(App[None]):
         self.theme = name
         for screen in self.screen_stack:
             screen.refresh(layout=True)
-
-
-def preferred_theme(environment: dict[str, str]) -> str:
-    """Return the theme for a terminal: COCKPIT_THEME, else by what its background says."""
-    chosen = environment.get("COCKPIT_THEME")
-    if chosen:
-        return chosen
-    # Set by rxvt, Konsole and others as `foreground;background`; 7 and 15 are white.
-    return "light" if environment.get("COLORFGBG", "").endswith((";7", ";15")) else "dark"

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.core import tree
+from cockpit.core.curve import Point
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.ledger import total
 from cockpit.core.noise import pooled
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab
 from cockpit.lab.rows import EngineRow, Tag
-from cockpit.lab.rundir import RunDirectory
-from cockpit.ui.live import LiveRun, finished_curve
+from cockpit.ui.details import experiment_curve, read_details
+from cockpit.ui.live import LiveRun
 from cockpit.ui.snapshot import CurrentRun, Details, EngineState, Outcome, Slot, Snapshot
 from cockpit.ui.spawn import OneOffTick, own_cores, start_night, stay_on
 
@@ -28,8 +29,6 @@ MESSAGES = 600
 """The newest messages that a screen keeps."""
 LOCK_SECONDS = 1.0
 """How often the engine's lock is tried: whoever tries holds it for a moment."""
-TEXT_BYTES = 1 << 20
-"""No train.py is read further than this for a diff."""
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class Client:
         self._heartbeat = (0.0, 0.0)
         self._lives = (False, float("-inf"))
         self._live: dict[tuple[int, int], LiveRun] = {}
-        self._curves: dict[int, tuple[tuple[float, float | None], ...]] = {}
+        self._curves: dict[int, tuple[Point, ...]] = {}
         self._pending: dict[int, _Pending] = {}
 
     # ---- reading ---------------------------------------------------------------------------
@@ -220,62 +219,21 @@ class Client:
 
     def _base_curve(
         self, experiments: Mapping[int, Experiment], base: int | None
-    ) -> tuple[tuple[float, float | None], ...]:
+    ) -> tuple[Point, ...]:
         if base is None or base not in experiments:
             return ()
         if base not in self._curves:
             if len(self._curves) > 16:
                 self._curves.clear()
-            self._curves[base] = self._curve(experiments[base])
+            self._curves[base] = experiment_curve(self.lab, experiments[base])
         return self._curves[base]
-
-    def _curve(self, experiment: Experiment) -> tuple[tuple[float, float | None], ...]:
-        """Return the curve of the first run that was scored, else of the newest."""
-        scored = [run for run in experiment.runs if run.val_bpb is not None]
-        chosen = (scored or list(experiment.runs[-1:]))[:1]
-        if not chosen:
-            return ()
-        return finished_curve(self.lab.run_directory(experiment.id, chosen[0].number))
 
     def details(self, number: int) -> Details | None:
         """Return everything about one experiment, or None where there is none."""
-        experiments, journal = self._known.experiments or {}, self._journal
-        if number not in experiments or journal is None:
+        experiments = self._known.experiments or {}
+        if number not in experiments or self._journal is None:
             return None
-        own = experiments[number]
-        parent = experiments.get(own.parent) if own.parent is not None else None
-        log: list[str] = []
-        if own.runs:
-            directory = self.lab.run_directory(number, own.runs[-1].number)
-            log = RunDirectory(directory).log_tail(12, 300)
-        return Details(
-            experiment=own,
-            parent=parent,
-            proposal=journal.proposal(number),
-            verdicts=tuple(journal.verdicts(number)),
-            diff=self._diff(own, parent) if parent else (),
-            log=tuple(log),
-            curve=self._curve(own),
-            parent_curve=self._curve(parent) if parent else (),
-        )
-
-    def _diff(self, own: Experiment, parent: Experiment) -> tuple[str, ...]:
-        old, new = self._text(parent), self._text(own)
-        if old is None or new is None:
-            return ()
-        import difflib  # 5 ms that the first paint need not wait for
-
-        return tuple(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
-
-    def _text(self, experiment: Experiment) -> list[str] | None:
-        for run in experiment.runs:
-            path = self.lab.run_directory(experiment.id, run.number) / "train.py"
-            try:
-                with path.open("rb") as file:
-                    return file.read(TEXT_BYTES).decode("utf-8", "replace").splitlines()
-            except OSError:
-                continue
-        return None
+        return read_details(self.lab, self._journal, experiments, number)
 
     # ---- commands --------------------------------------------------------------------------
 

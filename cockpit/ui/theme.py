@@ -179,6 +179,15 @@ def themes_directory() -> Path:
     return template.directory() / "themes"
 
 
+def preferred_theme(environment: dict[str, str]) -> str:
+    """Return the theme for a terminal: COCKPIT_THEME, else by what its background says."""
+    chosen = environment.get("COCKPIT_THEME")
+    if chosen:
+        return chosen
+    # Set by rxvt, Konsole and others as `foreground;background`; 7 and 15 are white.
+    return "light" if environment.get("COLORFGBG", "").endswith((";7", ";15")) else "dark"
+
+
 class Themes:
     """All themes of a directory; `changed` looks again."""
 

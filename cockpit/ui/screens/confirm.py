@@ -7,7 +7,20 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from cockpit.ui.lines import TextLines
+from cockpit.ui.snapshot import CurrentRun, EngineState
 from cockpit.ui.text import clean, wrap
+
+
+def skip_question(run: CurrentRun) -> tuple[str, str]:
+    """Return the question before a skip, and what yes does."""
+    return f"Skip #{run.experiment} {run.title}? Its run ends without a verdict.", "skips it"
+
+
+def begin_question(engine: EngineState) -> tuple[str, str]:
+    """Return the question before a start, and what yes does."""
+    if engine.state == "dead":
+        return "The engine died. Repair and go on?", "goes on"
+    return "Begin a night with the same lab?", "begins"
 
 
 class ConfirmScreen(ModalScreen[bool]):

@@ -1,11 +1,11 @@
 """`?`: the keys that work now, from the live key map, and what the words mean."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
 from cockpit.ui.commands import USAGE
 from cockpit.ui.lines import TextLines
@@ -14,6 +14,17 @@ from cockpit.ui.words import GLOSSARY, GLYPHS, status_word
 
 KeyHelp = tuple[str, str]
 """A key as it is shown and what it does."""
+
+
+def live_keys(screen: Screen[Any]) -> list[KeyHelp]:
+    """Return the keys that work on a screen now, those that do the same together."""
+    keys: dict[str, list[str]] = {}
+    for _, binding, _, _ in screen.active_bindings.values():
+        # Textual's own keys for scrolling stand in the way of ours.
+        if binding.description and not binding.action.startswith(("scroll_", "page_")):
+            does = binding.description.lower()
+            keys.setdefault(does, []).append(screen.app.get_key_display(binding))
+    return [(" ".join(keys[does]), does) for does in keys]
 
 
 class HelpScreen(ModalScreen[None]):

@@ -1,0 +1,67 @@
+"""Everything about one experiment, read when it is opened."""
+
+from collections.abc import Mapping
+
+from cockpit.core.curve import Point
+from cockpit.core.experiment import Experiment
+from cockpit.lab.journal import Journal
+from cockpit.lab.lab import Lab
+from cockpit.lab.rundir import RunDirectory
+from cockpit.ui.live import finished_curve
+from cockpit.ui.snapshot import Details
+
+TEXT_BYTES = 1 << 20
+"""No train.py is read further than this for a diff."""
+LOG_LINES = 12
+
+
+def read_details(
+    lab: Lab, journal: Journal, experiments: Mapping[int, Experiment], number: int
+) -> Details:
+    """Return what the journal and the run directories know of an experiment."""
+    own = experiments[number]
+    parent = experiments.get(own.parent) if own.parent is not None else None
+    log: list[str] = []
+    if own.runs:
+        directory = lab.run_directory(number, own.runs[-1].number)
+        log = RunDirectory(directory).log_tail(LOG_LINES, 300)
+    return Details(
+        experiment=own,
+        parent=parent,
+        proposal=journal.proposal(number),
+        verdicts=tuple(journal.verdicts(number)),
+        diff=_diff(lab, own, parent) if parent else (),
+        log=tuple(log),
+        curve=experiment_curve(lab, own),
+        parent_curve=experiment_curve(lab, parent) if parent else (),
+    )
+
+
+def experiment_curve(lab: Lab, experiment: Experiment) -> tuple[Point, ...]:
+    """Return the curve of the first run that was scored, else of the newest."""
+    scored = [run for run in experiment.runs if run.val_bpb is not None]
+    chosen = (scored or list(experiment.runs[-1:]))[:1]
+    if not chosen:
+        return ()
+    return finished_curve(lab.run_directory(experiment.id, chosen[0].number))
+
+
+def _diff(lab: Lab, own: Experiment, parent: Experiment) -> tuple[str, ...]:
+    old, new = _train_py(lab, parent), _train_py(lab, own)
+    if old is None or new is None:
+        return ()
+    import difflib  # 5 ms that the first paint need not wait for
+
+    return tuple(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+
+def _train_py(lab: Lab, experiment: Experiment) -> list[str] | None:
+    """Return the text under test, from the first run that still has it."""
+    for run in experiment.runs:
+        path = lab.run_directory(experiment.id, run.number) / "train.py"
+        try:
+            with path.open("rb") as file:
+                return file.read(TEXT_BYTES).decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+    return None
