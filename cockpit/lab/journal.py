@@ -137,19 +137,34 @@ class Journal:
         """Return experiments by id, ascending; only those changed after `since_revision`."""
         runs: dict[int, list[Run]] = {}
         condition = "WHERE revision > ?"
-        for row in self._db.execute(
-            f"SELECT {RUN_COLUMNS} FROM run WHERE ? < 0 OR experiment IN "  # noqa: S608 constants
-            f"(SELECT id FROM experiment {condition}) ORDER BY experiment, number",
-            (since_revision, since_revision),
-        ):
-            runs.setdefault(row[0], []).append(Run(*row))
-        return {
-            row[0]: _experiment(row, runs.get(row[0], ()))
+        # One picture for both questions: an experiment that changes between them would
+        # come back without its runs.
+        with self._picture():
             for row in self._db.execute(
-                f"SELECT {EXPERIMENT_COLUMNS} FROM experiment {condition} ORDER BY id",  # noqa: S608
-                (since_revision,),
-            )
-        }
+                f"SELECT {RUN_COLUMNS} FROM run WHERE ? < 0 OR experiment IN "  # noqa: S608 constants
+                f"(SELECT id FROM experiment {condition}) ORDER BY experiment, number",
+                (since_revision, since_revision),
+            ):
+                runs.setdefault(row[0], []).append(Run(*row))
+            return {
+                row[0]: _experiment(row, runs.get(row[0], ()))
+                for row in self._db.execute(
+                    f"SELECT {EXPERIMENT_COLUMNS} FROM experiment {condition} ORDER BY id",  # noqa: S608
+                    (since_revision,),
+                )
+            }
+
+    @contextlib.contextmanager
+    def _picture(self) -> Iterator[None]:
+        """Read several times from one state of the journal; not for longer than that."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
 
     def experiment(self, number: int) -> Experiment | None:
         """Return one experiment with its runs, or None."""

@@ -79,6 +79,24 @@ def test_only_what_changed_is_read_again(journal: EngineJournal) -> None:
     assert journal.running() == [replace(RUN, experiment=1)]
 
 
+def test_an_experiment_that_changes_while_it_is_read_keeps_its_runs(
+    journal: EngineJournal, path: Path
+) -> None:
+    number = journal.add_experiment("t", None, IDEA)
+    journal.add_run(replace(RUN, experiment=number, val_bpb=1.5))
+    seen = journal.revision()
+    reader, changes = Journal(path, write=False), iter([{"commit_hash": "abc"}])
+
+    def write_between(statement: str) -> None:
+        if statement.startswith("SELECT id, tag"):
+            for change in changes:
+                journal.change_experiment(number, **change)
+
+    reader._db.set_trace_callback(write_between)
+    assert reader.experiments(seen) == {}  # the picture is from before the change
+    assert reader.experiments(seen)[number].val_bpb == 1.5
+
+
 def test_a_transaction_is_all_or_nothing(journal: EngineJournal) -> None:
     def half_way() -> None:
         with journal.transaction():
