@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -189,8 +190,11 @@ class CockpitApp(App[None]):
         else:
             self.action_begin()
 
-    @work(thread=True)
     def _start(self) -> None:
+        # A thread that nobody waits for: who leaves meanwhile leaves at once.
+        threading.Thread(target=self._start_blocking, daemon=True).start()
+
+    def _start_blocking(self) -> None:
         error = self.client.start(
             self.options, lambda text: self._from_thread(self._progress, text)
         )
