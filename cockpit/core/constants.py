@@ -120,6 +120,24 @@ def rewrite(text: str, values: Mapping[str, Value]) -> str:
     return encoded.decode()
 
 
+def with_ranges(text: str, ranges: Mapping[str, str]) -> str:
+    """Return the text with other ranges in the brackets that end the constants' comments.
+
+    `ranges` maps a name to new brackets, like `"[4, 16]"`. Raises `ConstantsError` for a name
+    that is no constant of the text or has no brackets to replace.
+    """
+    constants = read(text)
+    lines = text.splitlines(keepends=True)
+    for name, brackets in ranges.items():
+        if name not in constants:
+            raise ConstantsError(f"{name} is no constant of this train.py")
+        number = text.encode()[: constants[name].end].decode().count("\n")
+        lines[number], found = re.subn(r"\[[^\[\]]*\](?=\s*$)", brackets, lines[number])
+        if not found:
+            raise ConstantsError(f"the comment of {name} has no range to replace")
+    return "".join(lines)
+
+
 def render(value: Value) -> str:
     """Return a value as Python text, in the shortest form that gives it back exactly."""
     if isinstance(value, str):

@@ -111,7 +111,8 @@ class Run:
     """Hash of the measuring setup; val_bpb is compared only within one."""
     slot: int
     state: str
-    """`running`, `finished`, `failed` (its own fault) or `lost` (a fault of the world)."""
+    """`running`, `finished`, `failed` (its own fault), `lost` (a fault of the world under way)
+    or `unstarted` (a fault of the world before it saw its train.py)."""
     started_at: float
     """Unix seconds."""
     ended_at: float | None = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.core.constants import ConstantsError, read, rewrite
+from cockpit.core.constants import ConstantsError, read, rewrite, with_ranges
 from cockpit.core.experiment import Experiment, Proposal
 from cockpit.engine.devices import claim_devices
 from cockpit.executors.base import Device
@@ -104,7 +104,7 @@ def _new_tag(
     origin = _origin(repo, tree, settings, say)
     files = _trainer_files(repo, origin)
     preset = _preset(files, settings, device)
-    train_py = _baseline_text(repo.read_text(origin, TRAIN_PY), preset)
+    train_py = baseline_text(repo.read_text(origin, TRAIN_PY), preset)
     budget = settings.budget_seconds or default_budget(device.kind)
     trainer = _lay_out(lab, files)
     source = settings.corpus or DEFAULT_CORPUS
@@ -261,7 +261,7 @@ def _preset(files: dict[str, bytes], settings: Settings, device: Device) -> Pres
     return known[settings.preset]
 
 
-def _baseline_text(train_py: str, preset: Preset) -> str:
+def baseline_text(train_py: str, preset: Preset) -> str:
     """Return the baseline: the committed text, with the preset's constants where it asks for them.
 
     Raises `LabError` when it is no Python, or lacks a constant of the preset.
@@ -275,7 +275,8 @@ def _baseline_text(train_py: str, preset: Preset) -> str:
     if chosen is None or chosen.value != "auto":
         return train_py
     try:
-        return rewrite(train_py, preset.constants | {"PRESET": preset.name})
+        chosen_py = rewrite(train_py, preset.constants | {"PRESET": preset.name})
+        return with_ranges(chosen_py, preset.ranges)
     except ConstantsError as error:
         raise LabError(
             f"the preset {preset.name} does not fit {TRAIN_PY}: {error}; "

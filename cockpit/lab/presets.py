@@ -30,6 +30,8 @@ class Preset:
     """A corpus with fewer training tokens than this earns a warning."""
     constants: dict[str, Any]
     """Constants of the baseline's train.py."""
+    ranges: dict[str, str]
+    """Search ranges, in brackets, for constants that move elsewhere on this machine."""
 
     def evaluation_rows(self, budget_seconds: float) -> int:
         """Return how many validation rows fit into the evaluation's share of the budget."""
@@ -53,6 +55,7 @@ def read(text: str) -> dict[str, Preset]:
                 maximum_evaluation_rows=int(section["maximum_evaluation_rows"]),
                 wants_tokens=int(section.get("wants_tokens", 0)),
                 constants=dict(section.get("constants", {})),
+                ranges=dict(section.get("ranges", {})),
             )
             for name, section in tomllib.loads(text).items()
         }

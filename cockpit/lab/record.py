@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 FILE_BYTES = 1 << 20
 """No JSON file of a run directory is longer than this; a longer one is not ours."""
