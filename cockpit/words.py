@@ -9,17 +9,7 @@ from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.rundir import plain_text
 from cockpit.report import iso
-
-GLYPHS = {
-    Status.QUEUED: "·",
-    Status.RUNNING: "▶",
-    Status.KEPT: "●",
-    Status.DISCARDED: "✕",
-    Status.BORDERLINE: "?",
-    Status.CRASHED: "!",
-    Status.INVALID: "!",
-    Status.STOPPED: "■",
-}
+from cockpit.ui.words import GLYPHS
 
 
 def status(told: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import queue
 import threading
 
 from cockpit.core.experiment import Experiment, Proposal, Status
+from cockpit.core.tree import delta
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
@@ -91,7 +92,7 @@ class Proposing:
         self._asking.start()
 
     def _history(self) -> tuple[HistoryEntry, ...]:
-        proposals = self._journal.proposals(self._tag)
+        proposals, own = self._journal.proposals(self._tag), self._tree.of(self._tag)
         return tuple(
             HistoryEntry(
                 id=e.id,
@@ -101,6 +102,7 @@ class Proposing:
                 constants=proposals[e.id].constants,
                 title=e.title,
                 reason=e.reason,
+                delta=delta(own, e),
             )
-            for e in self._tree.of(self._tag).values()
+            for e in own.values()
         )

@@ -3,13 +3,15 @@
 A lab is somebody's own repository, with their configuration, their hooks and perhaps a
 half-finished rebase. Nothing of that may reach the engine's calls: variables that a
 surrounding git sets (`GIT_DIR`, `GIT_INDEX_FILE`, …) are dropped, and options on the
-command line win over any configuration file.
+command line win over any configuration file. GitPython runs the commands; it is imported
+with the first of them, because the screen and most verbs never need it.
 """
 
 import os
 import re
-import subprocess
+import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from cockpit.lab.lab import LabError
@@ -52,13 +54,22 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_EMAIL": EMAIL,
 }
 _IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
-_KEPT = {"GIT_EXEC_PATH", "GIT_TEST_ASSUME_DIFFERENT_OWNER"}
-"""Where git itself lies, and git's own switch for testing a repository of somebody else."""
+_KEPT = {"GIT_EXEC_PATH", "GIT_PYTHON_REFRESH", "GIT_TEST_ASSUME_DIFFERENT_OWNER"}
+"""Where git itself lies, and switches of GitPython and of git's own tests."""
 _LOCK = re.compile(r"Unable to create '(?P<path>.+\.lock)': File exists")
 
 
 class RepoError(LabError):
     """Git can't do what the lab needs; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A git command that is over."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
 
 
 class Git:
@@ -69,22 +80,30 @@ class Git:
 
     def attempt(
         self, *arguments: str, data: bytes | None = None, own_identity: bool = True
-    ) -> subprocess.CompletedProcess[bytes]:
+    ) -> Done:
         """Run a git command that may fail; raises `RepoError` only when there is no git."""
-        try:
-            return subprocess.run(
-                ["git", *_OPTIONS, *arguments],  # noqa: S607 the git that the person uses
-                cwd=self.directory,
-                env=environment(own_identity),
-                input=data,
-                stdin=subprocess.DEVNULL if data is None else None,
-                capture_output=True,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            if self.directory.is_dir():
+        if not self.directory.is_dir():
+            raise RepoError(f"{self.directory} does not exist")
+        _forget_surrounding_git()
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # no git: told below, in one line
+        import git
+
+        with tempfile.TemporaryFile() as source:
+            source.write(data or b"")
+            source.seek(0)
+            try:
+                code, output, errors = git.Git(str(self.directory)).execute(
+                    ["git", *_OPTIONS, *arguments],
+                    istream=source,
+                    env=environment(own_identity),
+                    with_extended_output=True,
+                    with_exceptions=False,
+                    stdout_as_string=False,
+                    strip_newline_in_stdout=False,
+                )
+            except git.GitCommandNotFound as error:
                 raise RepoError("git is not installed (or not on PATH): install git") from error
-            raise RepoError(f"{self.directory} does not exist") from error
+        return Done(int(code or 0), bytes(output), errors.encode())
 
     def run(self, *arguments: str, data: bytes | None = None, own_identity: bool = True) -> bytes:
         """Run a git command and return its output; raises `RepoError` with git's own line.
@@ -104,19 +123,21 @@ class Git:
 
 
 def environment(own_identity: bool = True) -> dict[str, str]:
-    """Return the environment of a git command."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG_") or name in _KEPT
+    """Return what a git command's environment has besides ours."""
+    return {
+        name: value for name, value in _ENVIRONMENT.items() if own_identity or name not in _IDENTITY
     }
-    kept.pop("GIT_CONFIG_PARAMETERS", None)
-    added = _ENVIRONMENT if own_identity else _without_identity()
-    return kept | added
 
 
-def _without_identity() -> dict[str, str]:
-    return {name: value for name, value in _ENVIRONMENT.items() if name not in _IDENTITY}
+def _forget_surrounding_git() -> None:
+    """Drop what a git around us (a hook, an alias) says about *its* repository.
+
+    GitPython hands our environment on, so it is taken out of that.
+    """
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        if not name.startswith("GIT_CONFIG_") and name not in _KEPT:
+            del os.environ[name]
+    os.environ.pop("GIT_CONFIG_PARAMETERS", None)
 
 
 def said(errors: bytes) -> str:

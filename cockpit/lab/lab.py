@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 STATE = ".cockpit"
+LOCK_SECONDS = 0.3
+"""How long the engine's lock is tried for."""
 
 
 class LabError(Exception):
@@ -93,17 +96,32 @@ class Lab:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the engine's lock; raises `LockedError` at once when another process has it."""
+        """Hold the engine's lock; raises `LockedError` when another process has it."""
         self.state.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LockedError(f"an engine runs already in {self.root}") from None
+            if not _lock(descriptor):
+                raise LockedError(f"an engine runs already in {self.root}")
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the engine's lock; tell whether it was to be had.
+
+    Whoever asks `engine_lives` holds a shared lock for microseconds, so it is tried for a moment.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def find(start: Path) -> Lab:

@@ -25,6 +25,8 @@ TRAIN_PY = "trainer/train.py"
 TRAINER_FILES = (TRAIN_PY, "trainer/harness.py", "trainer/prepare.py", "trainer/presets.toml")
 """Without these in a commit nothing can be measured from it."""
 NOTES = "refs/notes/cockpit"
+NOTE_FIRST = ("id", "status", "val_bpb", "delta", "decided_by", "reason")
+"""What the first line of a note says."""
 REGULAR_MODES = ("100644", "100755")
 
 
@@ -288,7 +290,7 @@ class Repo:
         """Write the note of a commit, over the one that is there."""
         known = self._git.attempt("rev-parse", "--verify", "--quiet", NOTES)
         onto = "" if known.returncode else f"from {NOTES}^0\n"
-        text = json.dumps(dict(note), indent=1, ensure_ascii=False, allow_nan=False)
+        text = _as_text(note)
         self._import(
             f"commit {NOTES}\n{_signature()}{_data('Note a result')}{onto}"
             f"N inline {commit}\n{_data(text)}done\n"
@@ -362,6 +364,21 @@ def _signature() -> str:
 
 def _data(text: str) -> str:
     return f"data {len(text.encode('utf-8', 'backslashreplace'))}\n{text}\n"
+
+
+def _as_text(note: Mapping[str, Any]) -> str:
+    """Return a note as JSON in two lines: what a person looks for, and the rest.
+
+    `git log --notes=cockpit` prints it under every experiment.
+    """
+    first = {name: note[name] for name in NOTE_FIRST if name in note}
+    rest = {name: value for name, value in note.items() if name not in first}
+    lines = [
+        json.dumps(part, ensure_ascii=False, allow_nan=False)[1:-1]
+        for part in (first, rest)
+        if part
+    ]
+    return "{" + ",\n ".join(lines) + "}"
 
 
 def _json_object(content: bytes) -> dict[str, Any] | None:
