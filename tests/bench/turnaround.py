@@ -3,17 +3,20 @@
 `python -m tests.bench.turnaround [--runs 20] [--budget 4s]` runs one night on this machine
 and reads the run directories: from the moment a result was written to the first finished
 optimizer step of the next run, with the queue not empty. Runs after a kept result are
-reported apart, because the base has moved and the branch with it.
+reported apart, because the base has moved and the branch with it. A second, shorter night
+starts from step sizes that are far too small, so that some results are kept.
 """
 
 import argparse
 import itertools
 import json
-import sys
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from cockpit.core.constants import rewrite
+from cockpit.lab import presets
 from tests.bench.nights import cockpit, lines, log, make_lab, percentile
 
 GOAL_SECONDS = 1.5
@@ -51,6 +54,32 @@ def pauses(lab: Path) -> list[dict[str, Any]]:
     ]
 
 
+def night(lab: Path, budget: str, experiments: int) -> list[dict[str, Any]]:
+    """Run a night and return its pauses."""
+    done = cockpit(
+        lab, "run", "--budget", budget, "--max-experiments", str(experiments), "--device", "cpu"
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return pauses(lab)
+
+
+def start_badly(lab: Path) -> None:
+    """Commit a baseline that is easily beaten."""
+    known = presets.read((lab / "trainer" / "presets.toml").read_text(encoding="utf-8"))
+    path = lab / "trainer" / "train.py"
+    changed = known["cpu"].constants | {
+        "PRESET": "none", "MATRIX_LR": 0.005, "EMBEDDING_LR": 0.01, "UNEMBEDDING_LR": 0.001,
+        "WARMDOWN": 1.0,
+    }  # fmt: skip
+    path.write_text(rewrite(path.read_text(encoding="utf-8"), changed), encoding="utf-8")
+    subprocess.run(
+        ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qam",
+         "Start badly"],
+        cwd=lab, check=True,
+    )  # fmt: skip
+
+
 def main() -> int:
     """Run the benchmark and print its figures; exit 1 where the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,18 +88,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        lab = make_lab(Path(place) / "lab")
-        done = cockpit(
-            lab, "run", "--budget", given.budget, "--max-experiments", str(given.runs + 1),
-            "--device", "cpu",
-        )  # fmt: skip
-        if done.returncode:
-            sys.stderr.write(done.stdout + done.stderr)
-            return 1
-        measured = pauses(lab)
+        good, bad = make_lab(Path(place) / "good"), make_lab(Path(place) / "bad")
+        measured = night(good, given.budget, given.runs + 1)
+        start_badly(bad)
+        measured_badly = night(bad, given.budget, given.runs // 2)
     plain = [p["to_first_step"] for p in measured if not p["after_kept"]]
-    kept = [p["to_first_step"] for p in measured if p["after_kept"]]
     clock = [p["to_clock"] for p in measured if not p["after_kept"]]
+    kept = [p["to_first_step"] for p in measured + measured_badly if p["after_kept"]]
     told = {
         "runs": len(plain),
         "p50_seconds": round(percentile(plain, 0.5), 3),
