@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cockpit.arguments import NIGHT_OPTIONS, Verb, parser
 from cockpit.lab import lab as labs
@@ -213,35 +213,24 @@ def show(given: argparse.Namespace) -> int:
     from cockpit import report, words
 
     lab = _lab(given)
-    told = report.experiment(lab, given.id)
-    if told is None:
-        raise NoLabError(f"there is no experiment #{given.id}: see `cockpit log`")
     if given.diff:
         from cockpit.lab.repo import Repo
 
-        if told["commit"] is None:
-            raise LabError(f"#{given.id} is {told['status']}: it has no commit yet")
-        print(Repo(lab.root).diff(told["commit"]), end="")
+        print(Repo(lab.root).diff(_commit(lab, given.id)), end="")
     elif given.json:
-        print(json.dumps(told))
+        print(json.dumps(report.experiment(lab, given.id) or _unknown(given.id)))
     else:
-        print(words.experiment(lab, given.id))
+        print(words.experiment(lab, given.id) or _unknown(given.id))
     return DONE
 
 
 def apply(given: argparse.Namespace) -> int:
     """Write an experiment's train.py into the working tree."""
-    from cockpit import report
     from cockpit.lab.repo import TRAIN_PY, Repo
 
     lab = _lab(given)
-    told = report.experiment(lab, given.id)
-    if told is None:
-        raise NoLabError(f"there is no experiment #{given.id}: see `cockpit log`")
-    if told["commit"] is None:
-        raise LabError(f"#{given.id} is {told['status']}: it has no commit yet")
     repo = Repo(lab.root)
-    text = repo.read_text(told["commit"], TRAIN_PY)
+    text = repo.read_text(_commit(lab, given.id), TRAIN_PY)
     path = lab.root / TRAIN_PY
     if TRAIN_PY in repo.dirty((TRAIN_PY,)) and not given.force:
         raise LabError(
@@ -252,6 +241,20 @@ def apply(given: argparse.Namespace) -> int:
     temporary.replace(path)
     print(f"{TRAIN_PY} is #{given.id}'s now; `git diff` shows it against yours")
     return DONE
+
+
+def _commit(lab: Lab, number: int) -> str:
+    """Return an experiment's commit; raises where there is none."""
+    from cockpit import report
+
+    told = report.experiment(lab, number) or _unknown(number)
+    if told["commit"] is None:
+        raise LabError(f"#{number} is {told['status']}: it has no commit yet")
+    return str(told["commit"])
+
+
+def _unknown(number: int) -> NoReturn:
+    raise NoLabError(f"there is no experiment #{number}: see `cockpit log`")
 
 
 def init(given: argparse.Namespace) -> int:

@@ -110,10 +110,11 @@ class Journal:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        finally:
+            # On a full disk SQLite has rolled back by itself already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def data_version(self) -> int:
         """Return a number that changes when another connection has written."""

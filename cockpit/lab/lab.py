@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cockpit.lab.flocks import is_held
+
 STATE = ".cockpit"
 LOCK_SECONDS = 0.3
 """How long the engine's lock is tried for."""
@@ -82,17 +84,7 @@ class Lab:
 
     def engine_lives(self) -> bool:
         """Tell whether some process holds the engine's lock."""
-        try:
-            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.lock)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

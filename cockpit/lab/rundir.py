@@ -6,13 +6,13 @@ and its supervisor (`supervisor.json`, `exit.json`, `lock`). Whoever reads it ch
 in, here and only here: a training may have written anything, also a pipe that never ends.
 """
 
-import fcntl
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cockpit.lab.flocks import is_held
 from cockpit.lab.metrics import Evaluation, MetricsTail, Phase, Step
 from cockpit.lab.record import RunDirectoryError, open_regular, read_record
 
@@ -200,18 +200,7 @@ class RunDirectory:
 
     def is_held(self) -> bool:
         """Whether the supervisor lives: it holds the lock for as long as it does."""
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            # A shared lock, so that two who ask at once do not take each other for the supervisor.
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.path / "lock")
 
     def log_tail(self, lines: int, limit: int) -> list[str]:
         """The last `lines` lines of train.log, each at most `limit` characters, safe to print."""
