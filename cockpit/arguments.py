@@ -73,12 +73,12 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
 
     add("run", "run the engine in the foreground", night)
     start = add("start", "start the engine detached: it outlives the terminal", night)
-    start.add_argument("--json-progress", action="store_true", help="tell progress as JSON lines")
+    start.add_argument("--json-progress", action="store_true", help=argparse.SUPPRESS)
     stop = add_command("stop", "end the night after the run under way", "now")
     stop.add_argument("--now", action="store_true", help="end that run too; it stays queued")
     add_command("pause", "start nothing new; the run under way ends normally")
     add_command("resume", "go on after a pause")
-    add_command("skip", "end the run under way without a verdict on it; the night goes on")
+    add_command("skip", "end the run under way: its verdict is `stopped`; the night goes on")
     add("status", "how the night stands", looking)
     log = add("log", "every experiment, oldest first", looking)
     log.add_argument("--tag", dest="only_tag", metavar="TAG", help="only this tag's")
@@ -96,8 +96,6 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     init.add_argument("directory", metavar="DIR", nargs="?", default=".")
     add("prepare", "prepare the corpus that a night with these options would use", night)
     add("doctor", "check the machine and the lab, a line each", night, looking)
-    # For the screen alone, so it is not among the verbs that --help lists.
-    subparsers.add_parser("_tick", parents=[place]).set_defaults(verb=verbs["_tick"])
     return top
 
 

@@ -4,9 +4,10 @@ import argparse
 import getpass
 import json
 import os
+import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,18 +15,24 @@ from cockpit.arguments import NIGHT_OPTIONS, Verb, parser
 from cockpit.lab import lab as labs
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError
+from cockpit.lab.rows import Command
 from cockpit.lab.settings import Settings, SettingsError
 
 DONE, REFUSED, USAGE, UNKNOWN = 0, 1, 2, 3
 """Exit codes: done; refused with a reason; wrong usage; no such lab or experiment."""
+TICK = "_tick"
+"""Not a verb: how the screen, which must not import the engine, has one turn taken."""
 ANSWER_SECONDS = 5.0
 """How long a verb waits for the engine's outcome."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; a person gets one line, never a traceback."""
-    given = parser(VERBS).parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if words == [TICK]:
+            return tick()
+        given = parser(VERBS).parse_args(words)
         return int(given.verb(given))
     except NoLabError as error:
         return _fail(error, UNKNOWN)
@@ -37,11 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`cockpit log | head`): nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except sqlite3.Error as error:
+        return _fail(
+            f"the journal can't be used: {error}; free some space if the disk is full, or move a "
+            "damaged journal.db away: `cockpit start` rebuilds it from git",
+            REFUSED,
+        )
+    except OSError as error:
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", REFUSED)
     except KeyboardInterrupt:
         return 130
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(error: object, code: int) -> int:
     print(f"cockpit: {error}", file=sys.stderr)
     return code
 
@@ -91,43 +106,59 @@ def run(given: argparse.Namespace) -> int:
     from cockpit.foreground import Foreground
 
     with Foreground(lab) as terminal:
-        ending = daemon.run(lab, settings, tell=terminal.tell, watch=terminal.watch)
+        ending = daemon.run(lab, settings, _typed(given), tell=terminal.tell, watch=terminal.watch)
         terminal.tell(f"the night is over: {ending.reason}")
     return REFUSED if ending.failed else DONE
 
 
 def start(given: argparse.Namespace) -> int:
     """Start the engine detached; where one runs already, say so."""
+
+    def tell(**told: object) -> None:
+        text = next(str(value) for value in told.values())
+        print(json.dumps(told) if given.json_progress else text, flush=True)
+
     lab = _lab(given)
-    settings = _settings(given, lab)
-    from cockpit.engine.spawning import spawn
-
-    def progress(text: str) -> None:
-        print(json.dumps({"progress": text}) if given.json_progress else text, flush=True)
-
     try:
-        if lab.engine_lives():
-            raise LockedError
-        pid = spawn(lab, settings, progress)
-    except LockedError:
-        row = _engine_pid(lab)
-        told = f"the engine runs already (pid {row}): `cockpit` shows it"
-        print(json.dumps({"ok": True, "pid": row}) if given.json_progress else told)
-        return DONE
+        tell(ok=_start(lab, _settings(given, lab), _typed(given), tell))
     except LabError as error:
-        if given.json_progress:
-            print(json.dumps({"error": str(error)}))
-            return REFUSED
-        raise
-    told = f"the night has begun (pid {pid}): `cockpit` shows it, `cockpit stop` ends it"
-    print(json.dumps({"ok": True, "pid": pid}) if given.json_progress else told)
+        if not given.json_progress:
+            raise
+        tell(error=str(error))
+        return REFUSED
     return DONE
 
 
-def _engine_pid(lab: Lab) -> int | None:
-    journal = Journal(lab.journal, write=False) if lab.journal.exists() else None
-    row = journal.engine() if journal else None
-    return row.pid if row else None
+def _start(lab: Lab, settings: Settings, typed: Settings, tell: Callable[..., None]) -> str:
+    """Start an engine, or have a running one go on; return in words what came of it."""
+    from cockpit.engine.spawning import spawn
+
+    if lab.engine_lives() and lab.journal.exists():
+        _refuse_other_options(lab, typed)
+        journal = Journal(lab.journal)
+        row = _answer(lab, journal, journal.drop("start", {}, getpass.getuser()))
+        journal.close()
+        if row.state == "done":
+            return row.outcome or "the engine runs already: `cockpit` shows it"
+    try:
+        pid = spawn(lab, settings, typed, lambda text: tell(progress=text))
+    except LockedError:
+        return "an engine is being started here already: `cockpit` shows it"
+    return f"the night has begun (pid {pid}): `cockpit` shows it, `cockpit stop` ends it"
+
+
+def _refuse_other_options(lab: Lab, typed: Settings) -> None:
+    """Raise `LabError` when a night under way has other options than those typed."""
+    from cockpit.engine.recovery import other_options
+
+    night = Journal(lab.journal, write=False).last_night()
+    if night is None or night.ended_at is not None:
+        return
+    if other := other_options(night, typed):
+        raise LabError(
+            f"a night is under way with other options ({'; '.join(other)}): "
+            "`cockpit stop` ends it first"
+        )
 
 
 # ---- commands: a row in the inbox, and its outcome ---------------------------------------------
@@ -149,10 +180,9 @@ def command(given: argparse.Namespace) -> int:
         journal.close()
 
 
-def tick(given: argparse.Namespace) -> int:
-    """Answer what waits in the inbox where no engine does (used by the screen)."""
-    lab = _lab(given)
-    _tick(lab)
+def tick() -> int:
+    """Answer what waits in the inbox where no engine does; only the screen calls it."""
+    _tick(labs.find(Path.cwd()))
     return DONE
 
 
@@ -166,16 +196,22 @@ def _tick(lab: Lab) -> None:
 
 
 def _outcome(lab: Lab, journal: Journal, number: int) -> int:
-    if not lab.engine_lives():
-        _tick(lab)
+    row = _answer(lab, journal, number)
+    if row.state == "done":
+        print(row.outcome)
+        return DONE
+    raise (NoLabError if row.state == "unknown" else LabError)(row.outcome)
+
+
+def _answer(lab: Lab, journal: Journal, number: int) -> Command:
+    """Wait for a command's outcome; where no engine is left to give it, one turn of ours does."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
+        if not lab.engine_lives():
+            _tick(lab)
         row = journal.command(number)
         if row is not None and row.state != "waiting":
-            if row.state == "done":
-                print(row.outcome)
-                return DONE
-            raise (NoLabError if row.state == "unknown" else LabError)(row.outcome)
+            return row
         time.sleep(0.03)
     raise LabError(
         f"the engine has not answered within {ANSWER_SECONDS:.0f} s; the command stays in its "
@@ -310,6 +346,12 @@ def _settings(given: argparse.Namespace, lab: Lab) -> Settings:
     return settings
 
 
+def _typed(given: argparse.Namespace) -> Settings:
+    from cockpit.lab.settings import load
+
+    return load(None, _options(given))
+
+
 def _options(given: argparse.Namespace) -> dict[str, Any]:
     typed = {name: getattr(given, name, None) for name in NIGHT_OPTIONS}
     corpus = typed["corpus"]
@@ -339,7 +381,6 @@ VERBS: dict[str, Verb] = {
     "init": init,
     "prepare": prepare,
     "doctor": doctor,
-    "_tick": tick,
 }
 
 

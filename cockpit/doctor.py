@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ BYTES_PER_PARAMETER = 4
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "lustre", "ceph", "gpfs"}
 )
+TEXT_FILES = frozenset({".txt", ".md", ".jsonl", ".parquet"})
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "HF_TOKEN")
-SANDBOX = "none: trainings run as you, without your environment, under limits"
+SANDBOX = "none: trainings run as you (no keys in their environment; limits of time and log)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def forecast_bytes(lab: Lab, settings: Settings) -> int:
 
 def _git(lab: Lab, settings: Settings) -> Iterator[Check]:
     try:
-        warnings = Repo(lab.root).check()
+        repo = Repo(lab.root)
+        warnings = repo.check()
+        repo.exclude(lab.state.name)
     except RepoError as error:
         yield Check("git", False, str(error))
         return
@@ -106,15 +110,16 @@ def _keys(lab: Lab, settings: Settings) -> Iterator[Check]:
 
 
 def _file_system(lab: Lab, settings: Settings) -> Iterator[Check]:
-    lab.state.mkdir(parents=True, exist_ok=True)
-    kind = _file_system_kind(lab.state.resolve())
     began = time.monotonic()
     try:
-        journal = EngineJournal(lab.journal)
-        journal.probe_write()
-        journal.close()
-    except JournalError as error:
-        yield Check("file system", False, str(error))
+        lab.state.mkdir(parents=True, exist_ok=True)
+        kind = _file_system_kind(lab.state.resolve())
+        with tempfile.TemporaryDirectory(dir=lab.state, prefix="probe-") as scratch:
+            journal = EngineJournal(Path(scratch) / "journal.db")
+            journal.probe_write()
+            journal.close()
+    except (JournalError, OSError) as error:
+        yield Check("file system", False, f"{lab.state}: {error}")
         return
     took = f"a write takes {1000 * (time.monotonic() - began):.0f} ms"
     if kind in NETWORK_FILE_SYSTEMS:
@@ -139,8 +144,27 @@ def _sandbox(lab: Lab, settings: Settings) -> Iterator[Check]:
     yield Check("sandbox", True, SANDBOX)
 
 
+def _corpus(lab: Lab, settings: Settings) -> Iterator[Check]:
+    source = settings.corpus or DEFAULT_CORPUS
+    kind, _, path = source.partition(":")
+    if kind != "local":
+        yield Check("corpus", True, f"{source}: the text of Python's own library")
+        return
+    place = lab.root / Path(path).expanduser()
+    if place.is_file():
+        yield Check("corpus", True, f"{place}, {place.stat().st_size / 1e6:.1f} MB")
+        return
+    files = [f for f in place.rglob("*") if f.suffix in TEXT_FILES] if place.is_dir() else []
+    if files:
+        size = sum(f.stat().st_size for f in files)
+        yield Check("corpus", True, f"{place}, {len(files)} files, {size / 1e6:.1f} MB")
+    else:
+        wanted = ", ".join(sorted(TEXT_FILES))
+        yield Check("corpus", False, f"{place} is no file, and no folder with {wanted} in it")
+
+
 LOOKS: tuple[Callable[[Lab, Settings], Iterator[Check]], ...] = (
-    _git, _file_system, _disk, _device, _keys, _sandbox,
+    _git, _file_system, _disk, _corpus, _device, _keys, _sandbox,
 )  # fmt: skip
 
 

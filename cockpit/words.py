@@ -3,6 +3,7 @@
 from typing import Any
 
 from cockpit.core.experiment import Run, Status
+from cockpit.core.judge import signed
 from cockpit.core.ledger import CATEGORIES
 from cockpit.core.tree import delta
 from cockpit.lab.journal import Journal
@@ -22,19 +23,18 @@ def status(told: dict[str, Any]) -> str:
     shown = ", ".join(
         f"{counts[s.value]} {s.value}" for s in Status if counts[s.value] or s is Status.KEPT
     )
-    lines.append(f"ideas     {counts['total']}: {shown}")
+    lines.append(f"tried     {counts['total']}, with the baseline: {shown}")
     sigma = f" ±{noise['sigma']:.4f} ({noise['runs']} runs)" if noise["sigma"] else ""
     if told["best"]["val_bpb"] is not None:
         gain = told["best"]["val_bpb"] - told["baseline"]["val_bpb"]
-        lines.append(
-            f"best      #{told['best']['id']} {told['best']['val_bpb']:.4f} "
-            f"({gain:+.4f} on the baseline){sigma}"
-        )
+        ahead = f" ({signed(gain)} on the baseline)" if gain else " (the baseline)"
+        lines.append(f"best      #{told['best']['id']} {told['best']['val_bpb']:.4f}{ahead}{sigma}")
     for run in told["current"]:
         progress = f" {run['progress']:.0%}" if run["progress"] is not None else ""
         loss = f"  loss {run['loss']:.3f}" if run["loss"] is not None else ""
         rate = f"  {run['tokens_per_second']:,.0f} tok/s" if run["tokens_per_second"] else ""
-        lines.append(f"now       #{run['experiment']} {run['phase']}{progress}{loss}{rate}")
+        phase = run["phase"] if engine["state"] != "dead" else "waits for repair, was"
+        lines.append(f"now       #{run['experiment']} {phase}{progress}{loss}{rate}")
     seconds = sum(told["ledger"].values())
     if seconds:
         spent = ", ".join(
@@ -47,20 +47,20 @@ def status(told: dict[str, Any]) -> str:
     if waiting:
         lines.append(f"yours     {waiting} borderline: cockpit accept ID, cockpit reject ID")
     open_hints = [hint for hint in told["hints"] if hint["state"] != "withdrawn"]
-    lines += [f"hint {hint['id']:>3}  {plain_text(hint['text'])}" for hint in open_hints]
+    lines += [f"hint {hint['id']:>3}  {plain_text(hint['text'])[:200]}" for hint in open_hints]
     return "\n".join(lines)
 
 
 def log_line(told: dict[str, Any]) -> str:
     """Return one line of the log for a person."""
     score = f"{told['val_bpb']:.4f}" if told["val_bpb"] is not None else ""
-    change = f"{told['delta']:+.4f}" if told["delta"] is not None else ""
+    change = signed(told["delta"]) if told["delta"] is not None else ""
     glyph = GLYPHS[Status(told["status"])]
     unsound = "" if told["sound"] else "  (unsound: an ancestor is not kept)"
     parent = f"on #{told['parent']}" if told["parent"] is not None else ""
     return (
-        f"#{told['id']:<4} {glyph} {told['status']:<10} {score:>7} {change:>8}  {parent:<8} "
-        f"{told['proposer']:<8} {plain_text(told['title'])}{unsound}"
+        f"{told['tag']:<8} #{told['id']:<4} {glyph} {told['status']:<10} {score:>7} {change:>8}  "
+        f"{parent:<8} {told['proposer']:<8} {plain_text(told['title'])}{unsound}"
     )
 
 
@@ -87,7 +87,7 @@ def experiment(lab: Lab, number: int) -> str | None:
     if own.hypothesis:
         lines.append(f"\n{plain_text(own.hypothesis)}")
     if own.val_bpb is not None:
-        gain = f" ({change:+.4f} on #{own.parent})" if change is not None else ""
+        gain = f" ({signed(change)} on #{own.parent})" if change is not None else ""
         lines.append(f"\nval_bpb {own.val_bpb:.4f}{gain}")
     lines += ["", *(_run_line(run) for run in own.runs)]
     lines += [

@@ -111,8 +111,9 @@ class Run:
     """Hash of the measuring setup; val_bpb is compared only within one."""
     slot: int
     state: str
-    """`running`, `finished`, `failed` (its own fault), `lost` (a fault of the world under way)
-    or `unstarted` (a fault of the world before it saw its train.py)."""
+    """`running`, `finished`, `failed` (its own fault), `lost` (a fault of the world under way),
+    `unstarted` (a fault of the machine: it never saw its train.py, or the disk was full) or
+    `stopped` (by a person, or because its engine had died)."""
     started_at: float
     """Unix seconds."""
     ended_at: float | None = None

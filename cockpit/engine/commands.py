@@ -13,8 +13,16 @@ class RefusedError(Exception):
     """A command can't be carried out; the message says why."""
 
 
+LONGEST_HINT = 4000
+"""Characters; a hint is in every prompt."""
+
+
 class Control(Protocol):
     """What a person may do to a night under way."""
+
+    def start(self, author: str) -> str:
+        """Take back a stop that has not come to its end."""
+        ...
 
     def pause(self, author: str) -> str:
         """Start nothing new."""
@@ -39,6 +47,10 @@ class NoNight:
     def __init__(self, tidy: Callable[[], bool]) -> None:
         """`tidy` ends what a killed engine left behind and tells whether there was anything."""
         self._tidy = tidy
+
+    def start(self, author: str) -> str:
+        """Refuse: who asked starts an engine."""
+        return self.pause(author)
 
     def pause(self, author: str) -> str:
         """Refuse: there is nothing to pause."""
@@ -67,6 +79,7 @@ class Commands:
         self._judging = judging
         self._control = control
         self._verbs: dict[str, Callable[[str, dict[str, Any]], str]] = {
+            "start": lambda author, _: control.start(author),
             "pause": lambda author, _: control.pause(author),
             "resume": lambda author, _: control.resume(author),
             "skip": lambda author, _: control.skip(author),
@@ -97,9 +110,14 @@ class Commands:
         text = str(given.get("text", "")).strip()
         if not text:
             raise RefusedError("a hint needs some words")
+        if len(text) > LONGEST_HINT:
+            raise RefusedError(
+                f"{len(text)} characters are too many for a hint ({LONGEST_HINT} at most): "
+                "what is longer belongs into program.md"
+            )
         number = self._journal.add_hint(text, author)
         self._journal.add_message("human", author, text)
-        return f"hint {number} is kept for every proposal until withdrawn"
+        return f"kept as hint {number}, for every proposal until withdrawn"
 
     def _decide(self, author: str, given: dict[str, Any], event: Event) -> str:
         number = given.get("id")

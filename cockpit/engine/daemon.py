@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine import recovery
+from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import Commands, NoNight
-from cockpit.engine.devices import Claimed, claim_devices
+from cockpit.engine.devices import claim_devices
 from cockpit.engine.faults import Faults
 from cockpit.engine.heartbeat import Heartbeat
 from cockpit.engine.judging import Judging
@@ -40,7 +41,8 @@ log = logging.getLogger("cockpit.engine")
 
 TICK_SECONDS = 0.03
 """Pause between two turns: what a finished run waits at most to be noticed."""
-HEARTBEAT_SECONDS = 2.0
+FAULT_SECONDS = 0.5
+"""Pause after a fault, so that one that comes at every turn does not keep a core busy."""
 PR_SET_DUMPABLE = 4
 
 Tell = Callable[[str], None]
@@ -58,17 +60,18 @@ class Ending:
 def run(
     lab: Lab,
     settings: Settings,
+    typed: Settings,
     tell: Tell,
     ready: Callable[[], None] = lambda: None,
     watch: Callable[[Loop], None] = lambda _: None,
 ) -> Ending:
     """Live through one night and return how it ended.
 
-    `tell` gets lines for a person, `ready` is called once the night has begun, `watch` at
-    every turn. Raises `LabError`, `LockedError`, `JournalError` or `RepoError`, each with
-    one line, when the night can't begin.
+    `typed` are those of the settings that somebody typed. `tell` gets lines for a person,
+    `ready` is called once the night has begun, `watch` at every turn. Raises `LabError` or
+    `JournalError` with one line when the night can't begin.
     """
-    with lab.locked(), _logging(lab):
+    with lab.locked() as lock, _logging(lab):
         _not_dumpable()
         repo = Repo(lab.root)
         for warning in repo.check():
@@ -78,7 +81,7 @@ def run(
         try:
             journal.probe_write()
             _rebuild_if_lost(journal, repo, tell)
-            return _night(lab, journal, repo, settings, tell, ready, watch)
+            return _night(lab, lock, journal, repo, settings, typed, tell, ready, watch)
         finally:
             journal.close()
 
@@ -95,9 +98,11 @@ def _rebuild_if_lost(journal: EngineJournal, repo: Repo, tell: Tell) -> None:
 
 def _night(
     lab: Lab,
+    lock: int,
     journal: EngineJournal,
     repo: Repo,
     settings: Settings,
+    typed: Settings,
     tell: Tell,
     ready: Callable[[], None],
     watch: Callable[[Loop], None],
@@ -105,30 +110,34 @@ def _night(
     tree = Tree(journal)
     tree.refresh()
     judging = Judging(lab, journal, repo, tree)
+    settings, dead_night = recovery.inherited(journal, settings, typed)
     with contextlib.ExitStack() as closing:
         claimed = closing.enter_context(claim_devices(lab, settings))
         opening = open_night(lab, journal, repo, tree, settings, claimed.devices, tell)
         _stay_on(claimed.reserved_cpus)
-        night, slots = _begin(lab, journal, settings, opening, claimed)
-        for slot in slots:
-            closing.callback(slot.executor.close)
-        for told in recovery.adopt(lab, journal, slots, opening.tag):
+        # What was asked for while no engine ran is not meant for this night.
+        Commands(journal, judging, NoNight(lambda: False)).take()
+        night, ledgers = _begin(journal, settings, opening.tag, dead_night)
+        slots = []
+        for number, device in enumerate(claimed.devices):
+            executor = LocalExecutor(device, sys.executable, opening.trainer, lab.spares, lab.log)
+            closing.callback(reap_leftovers, lab.state)
+            closing.callback(executor.close)
+            slots.append(Slot(number, device, executor, ledgers.get(number, _new_ledger())))
+        for told in recovery.adopt(lab, journal, slots, opening.tag, opening.wall_seconds):
             tell(told)
         recovery.give_back(lab, journal, judging, tree, slots)
         reap_leftovers(lab.state)
         judging.repair()
         for warning in judging.settle(opening.tag):
             tell(warning)
-        proposing = Proposing(
-            journal, repo, tree, opening.tag, opening.seed,
-            proposer_process(settings.proposer, lab.log, claimed.reserved_cpus),
-        )  # fmt: skip
+        proposer = proposer_process(settings.proposer, lab.log, claimed.reserved_cpus)
+        proposing = Proposing(journal, repo, tree, opening.tag, opening.seed, proposer)
         closing.callback(proposing.close)
+        claiming = Claiming(lab, journal, repo, tree, judging, opening, night)
         limits = Limits(settings.max_experiments, settings.duration_seconds)
-        loop = Loop(
-            lab, journal, repo, tree, opening, slots, judging, proposing, night, limits, tell
-        )
-        beat = Heartbeat(journal, loop, night)
+        loop = Loop(journal, tree, slots, judging, claiming, proposing, night, limits, tell)
+        beat = Heartbeat(lab, lock, journal, loop, night)
         with _signals(loop, tell):
             beat(force=True)
             ready()
@@ -138,40 +147,46 @@ def _night(
     return Ending(loop.ending or "", loop.failed)
 
 
+def _new_ledger() -> SlotLedger:
+    return SlotLedger("other", time.monotonic())
+
+
 def _begin(
-    lab: Lab, journal: EngineJournal, settings: Settings, opening: Opening, claimed: Claimed
-) -> tuple[Night, list[Slot]]:
-    """Begin a night, or go on with one whose engine was killed, and make its slots."""
-    options = {
-        "max_experiments": settings.max_experiments,
-        "duration": settings.duration_seconds,
-        "proposer": settings.proposer,
-    }
+    journal: EngineJournal, settings: Settings, tag: str, dead_night: Night | None
+) -> tuple[Night, dict[int, SlotLedger]]:
+    """Begin a night, or go on with the one whose engine was killed; return its ledgers too.
+
+    What went by since the last heartbeat belongs to the night, once: the same transaction
+    writes a heartbeat of ours.
+    """
     last, row, now = journal.last_night(), journal.engine(), time.monotonic()
-    if last is not None and last.ended_at is None and last.tag != opening.tag:
-        journal.change_night(last.id, ended_at=time.time(), reason="another tag was started")
-    night = recovery.inherited(last, options, opening.tag)
-    ledgers: dict[int, tuple[str, SlotLedger]] = {}
-    if night is not None:
-        ledgers = journal.slots()
-        journal.change_night(night.id, elapsed=night.elapsed + recovery.downtime(row))
-        if row is None or row.boot != boot():
-            ledgers = {
-                number: (name, SlotLedger("other", now, ledger.totals(row.monotonic if row else 0)))
-                for number, (name, ledger) in ledgers.items()
-            }
-    else:
+    if dead_night is None:
         if last is not None and last.ended_at is None:
-            journal.change_night(last.id, ended_at=time.time(), reason="new limits were given")
-        journal.begin_night(opening.tag, options)
+            journal.change_night(last.id, ended_at=time.time(), reason="another one was begun")
+        journal.begin_night(tag, recovery.plain(settings))
+        ledgers = {}
+    else:
+        ledgers = {number: ledger for number, (_, ledger) in journal.slots().items()}
+        down = recovery.downtime(row)
+        with journal.transaction():
+            journal.change_night(dead_night.id, elapsed=dead_night.elapsed + down)
+            if row is not None and row.boot != boot():
+                # The clock began anew: what was open is closed as of the last heartbeat.
+                for number, ledger in ledgers.items():
+                    seconds = ledger.totals(row.monotonic)
+                    seconds["other"] = seconds.get("other", 0.0) + down
+                    ledgers[number] = SlotLedger("other", now, seconds)
+            if row is not None:
+                journal.say(
+                    replace(
+                        row, pid=os.getpid(), heartbeat_at=time.time(), monotonic=now, boot=boot()
+                    )
+                )
+            for number, ledger in ledgers.items():
+                journal.set_slot(number, "", ledger)
     night = journal.last_night()
     assert night is not None
-    slots = []
-    for number, device in enumerate(claimed.devices):
-        executor = LocalExecutor(device, sys.executable, opening.trainer, lab.spares, lab.log)
-        ledger = ledgers.get(number, ("", SlotLedger("other", now)))[1]
-        slots.append(Slot(number, device, executor, ledger))
-    return night, slots
+    return night, ledgers
 
 
 def _drive(
@@ -182,25 +197,26 @@ def _drive(
     tell: Tell,
 ) -> None:
     """Turn the loop until the night is over: the one place where any fault is caught."""
-    faults = Faults()
+    faults, progress = Faults(), 0
     pause = threading.Event()
     while True:
         try:
             if commands.take():
                 faults.retry_now()
-            if time.monotonic() >= faults.due(ending=loop.ending is not None):
+            if not faults.waits(time.monotonic(), ending=loop.ending is not None):
                 if not loop.tick():
                     return
-                if faults.count and loop.progress != faults.progress:
+                if loop.progress != progress:
+                    progress, loop.trouble = loop.progress, None
                     faults.clear()
-                    loop.trouble = None
             beat(force=False)
             watch(loop)
         except Exception as fault:
-            faults.note(fault, time.monotonic(), loop.progress)
-            log.exception("fault %d: %s", faults.count, faults.reason)
-            tell(f"trouble: {faults.reason} (again in {faults.wait_seconds:.0f} s)")
+            if faults.note(fault, time.monotonic()):
+                log.exception("fault %d: %s", faults.count, faults.reason)
+                tell(f"trouble: {faults.reason} (again in {faults.wait_seconds:.0f} s)")
             loop.trouble = faults.reason if faults.pausing else None
+            pause.wait(FAULT_SECONDS)
         pause.wait(TICK_SECONDS)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cockpit.executors.base import Device
 from cockpit.executors.environment import reserved_cpus
 from cockpit.executors.gpu import GpuError, choose_gpus, list_gpus, lock_gpus
@@ -53,6 +55,12 @@ def claim_devices(lab: Lab, settings: Settings, lock: bool = True) -> Iterator[C
             devices = [cpu_device()]
         if not devices:
             raise LabError(f"no {wanted} device is found here: use --device cpu")
+        if len({device.name for device in devices}) > 1:
+            names = ", ".join(device.name for device in devices)
+            raise LabError(
+                f"the slots have different devices ({names}), and scores are only compared on one "
+                "kind: name GPUs of one kind with --gpus"
+            )
         yield Claimed(devices, reserved_cpus(devices[0]))
 
 
@@ -61,17 +69,20 @@ def _gpus(lab: Lab, settings: Settings, held: contextlib.ExitStack, lock: bool) 
     if not gpus and not _device_files():
         return []
     ours: Collection[int] = lab_processes(lab.state) if lab.state.exists() else ()
-    _probe(lab, "cuda")
+    found = _probe(lab, "cuda")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
         choice = choose_gpus(
             gpus,
-            visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+            visible_devices=visible,
             wanted=settings.gpus,
             force=bool(settings.force_gpus),
             ours=ours,
-            # In a container the driver tells the host's pids: ours can't be told from others'.
-            adopted=[gpu.uuid for gpu in gpus] if ours else (),
+            adopted=_used_by(ours),
         )
+        if not choice.gpus:
+            # A slice of a GPU, or a container in which only torch sees the device.
+            return [_as_torch_sees_it(found, visible)]
         if not lock:
             return [gpu.device() for gpu in choice.gpus[: choice.count]]
         locks = lock_gpus(choice, _cache_directory(), str(lab.root))
@@ -87,11 +98,33 @@ def _device_files() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def _probe(lab: Lab, kind: str) -> None:
-    """Let torch try the device in a process of its own; raises `LabError` with what to install."""
+def _used_by(processes: Collection[int]) -> set[str]:
+    """Return the UUIDs of the GPUs on which processes of this lab go on.
+
+    In a container the driver tells the host's pids, so that ours can't be told by them.
+    """
+    found = set()
+    for pid in processes:
+        with contextlib.suppress(psutil.Error):
+            found.add(psutil.Process(pid).environ().get("CUDA_VISIBLE_DEVICES", ""))
+    return found - {""}
+
+
+def _as_torch_sees_it(answer: dict[str, Any], visible: str | None) -> Device:
+    name = str(answer.get("name") or "NVIDIA device")
+    memory = int(answer.get("memory_bytes") or 0)
+    return Device("cuda", name, visible or "0", memory, threads=1)
+
+
+def _probe(lab: Lab, kind: str) -> dict[str, Any]:
+    """Let torch try the device in a process of its own, and return what it says of it.
+
+    Raises `LabError` with what to install.
+    """
     answer = _ask_torch(lab.trainer, kind)
     if answer.get("error"):
-        raise LabError(str(answer["error"]))
+        raise LabError(f"{answer['error']} (or use the CPU on purpose: --device cpu)")
+    return answer
 
 
 def _ask_torch(trainer: Path, kind: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine.loop import Loop
 from cockpit.lab.clock import boot
+from cockpit.lab.lab import Lab
 from cockpit.lab.rows import EngineRow, Night
 from cockpit.lab.writing import EngineJournal
 
@@ -15,7 +16,11 @@ HEARTBEAT_SECONDS = 2.0
 class Heartbeat:
     """Writes the engine's row when something changed, and often enough to be called alive."""
 
-    def __init__(self, journal: EngineJournal, loop: Loop, night: Night) -> None:
+    def __init__(
+        self, lab: Lab, lock: int, journal: EngineJournal, loop: Loop, night: Night
+    ) -> None:
+        self._lab = lab
+        self._lock = os.fstat(lock).st_ino
         self._journal = journal
         self._loop = loop
         self._began = time.time()
@@ -28,12 +33,14 @@ class Heartbeat:
         loop, now = self._loop, time.monotonic()
         loop.elapsed += now - self._last
         self._last = now
-        paused = loop.paused_by or loop.trouble
+        paused = loop.paused_by or loop.pausing
         state = "stopped" if stopped else "paused" if paused else "running"
         said = (state, loop.activity, stopped or paused)
         if not force and now < self._due and said == self._said:
             return
         self._due, self._said = now + HEARTBEAT_SECONDS, said
+        if not stopped and not self._state_is_there() and loop.ending is None:
+            loop.stop("whoever removed the lab's state directory", now=True)
         row = EngineRow(
             pid=os.getpid(),
             state=state,
@@ -52,3 +59,10 @@ class Heartbeat:
                 if stopped:
                     slot.ledger = SlotLedger("other", now, slot.ledger.totals(now))
                 self._journal.set_slot(slot.number, slot.device.name, slot.ledger)
+
+    def _state_is_there(self) -> bool:
+        """Tell whether the lock that this engine holds is still the one that others ask."""
+        try:
+            return self._lab.lock.stat().st_ino == self._lock
+        except OSError:
+            return False

@@ -48,6 +48,7 @@ class Judging:
         self._repo = repo
         self._tree = tree
         self._unwritten: set[int] = set()
+        self._warned: str | None = None
 
     def take(self, ended: Ended, by_person: str | None = None) -> Experiment:
         """Record a run that is over, and its experiment's verdict where it has one now.
@@ -82,21 +83,26 @@ class Judging:
             return Verdict(Event.STOP, reason, by_person)
         if any(r.state == "running" for r in own.runs):
             return None
-        if run.state == "unstarted":
-            return Verdict(Event.RETURN, reason)
-        if run.state == "lost":
+        if run.state == "lost" and own.parent is not None:
             lost = sum(r.state == "lost" for r in own.runs)
-            if lost >= LOST_LIMIT and own.parent is not None:
+            if lost >= LOST_LIMIT:
                 return Verdict(Event.CRASH, f"{reason} ({lost} times)")
+        if run.state in ("lost", "unstarted", "stopped"):
             return Verdict(Event.RETURN, reason)
         if own.parent is None:
-            if len(own.scores) >= BASELINE_RUNS:
-                return Verdict(Event.KEEP, "the baseline")
-            return Verdict(Event.RETURN, f"failed: {reason}") if run.state == "failed" else None
+            return self._baseline_verdict(own, run)
         if run.state == "failed":
             return Verdict(Event.CRASH, reason)
         base = self._tree.experiments[own.parent]
         return judge(own, base, self._tree.noise(own.tag)).verdict
+
+    def _baseline_verdict(self, own: Experiment, run: Run) -> Verdict | None:
+        if run.state == "failed":
+            return Verdict(Event.RETURN, f"failed: {run.reason}")
+        if len(own.scores) < BASELINE_RUNS:
+            return None
+        sigma = self._tree.noise(own.tag).sigma
+        return Verdict(Event.KEEP, f"mean of {len(own.scores)} runs, noise ±{sigma:.4f}")
 
     def _decide(self, own: Experiment, verdict: Verdict) -> None:
         self._journal.decide(own.id, after(own.status, verdict.event), verdict)
@@ -125,15 +131,21 @@ class Judging:
             raise DecisionError(f"#{number}: {error}{decided}") from None
         if event is Event.ACCEPT and own.val_bpb is None:
             raise DecisionError(f"#{number} has no val_bpb: there is nothing to accept")
-        self._journal.decide(number, status, Verdict(event, f"{event}ed by hand", author))
+        done = {Event.ACCEPT: "kept", Event.REJECT: "discarded"}[event]
+        self._journal.decide(number, status, Verdict(event, f"{done} by hand", author))
         self._unwritten.add(number)
         self._tree.refresh()
         self.settle(own.tag)
         best = self._tree.best(own.tag)
-        return f"#{number} is {status} now" + (f"; the base is #{best.id}" if best else "")
+        return f"{status} by hand" + (f"; the base is #{best.id}" if best else "")
+
+    @property
+    def unsettled(self) -> bool:
+        """Tell whether git lacks something that the journal has."""
+        return bool(self._unwritten)
 
     def settle(self, tag: str) -> list[str]:
-        """Bring git up to date with the journal and return warnings for a person.
+        """Bring git up to date with the journal and return new warnings for a person.
 
         The branch goes to the best, each new verdict becomes a note, and checkpoints that
         nobody needs any more are removed.
@@ -142,7 +154,8 @@ class Judging:
         best = self._tree.best(tag)
         if best is not None and best.commit is not None:
             warning = self._repo.move_branch(tag, best.commit)
-            warnings += [warning] if warning else []
+            warnings += [warning] if warning and warning != self._warned else []
+            self._warned = warning
         for number in sorted(self._unwritten):
             self._write_note(self._tree.experiments[number])
             self._drop_checkpoints(self._tree.experiments[number])

@@ -1,20 +1,16 @@
-"""The night: commands, propose, run, judge, record, again and again."""
+"""The night: collect, judge, claim, propose, record, again and again."""
 
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from cockpit.core.constants import ConstantsError, rewrite
-from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
-from cockpit.engine.judging import BASELINE_RUNS, Judging
-from cockpit.engine.opening import Opening
+from cockpit.core.constants import ConstantsError
+from cockpit.core.experiment import Experiment, Run, Status
+from cockpit.engine.claiming import Claiming
+from cockpit.engine.judging import Judging
 from cockpit.engine.proposing import Proposing
 from cockpit.engine.running import Ended, Slot
-from cockpit.executors.base import Assignment
-from cockpit.lab.lab import Lab
-from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.rows import Night
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
@@ -23,14 +19,12 @@ log = logging.getLogger("cockpit.engine")
 
 BASELINE_FAILURES = 2
 """The night ends when the baseline itself fails this often: nothing can be compared to it."""
-SEED_STRIDE = 1000
-"""Distance between the seeds of two experiments; a run's number is added."""
+LOST_IN_A_ROW = 2
+"""From this many lost runs of a baseline in a row on, the slot waits before the next."""
+SKIPPED = "skipped by "
+BY_PERSON = "stopped by "
 
 Tell = Callable[[str], None]
-
-
-class EngineFault(Exception):  # noqa: N818 the design's word for it
-    """Something that the engine needs does not work; it tries again, ever more slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,100 +42,111 @@ class Loop:
 
     def __init__(
         self,
-        lab: Lab,
         journal: EngineJournal,
-        repo: Repo,
         tree: Tree,
-        opening: Opening,
         slots: list[Slot],
         judging: Judging,
+        claiming: Claiming,
         proposing: Proposing,
         night: Night,
         limits: Limits,
         tell: Tell,
     ) -> None:
-        self._lab = lab
         self._journal = journal
-        self._repo = repo
         self._tree = tree
-        self._opening = opening
         self._judging = judging
+        self._claiming = claiming
         self._proposing = proposing
-        self._night = night.id
-        self._began_at = night.started_at
+        self._night = night
         self._limits = limits
         self._tell = tell
         self.slots = slots
         self.paused_by: str | None = None
         self.ending: str | None = None
         """Why nothing new starts any more; the night is over when the slots are idle."""
-        self.claimed = night.claimed
         self.elapsed = night.elapsed
-        self.progress = 0
-        """Grows with every run that trains, every verdict and every proposal."""
+        """Seconds of the night so far."""
         self.failed = False
         """The night could not do what it was asked to."""
         self.trouble: str | None = None
-        """A fault that came again and again: the night waits ever longer between two tries."""
+        """A fault of the engine that came again and again."""
+        self.progress = 0
+        """Grows with every run that ended by itself and every proposal."""
 
     # ---- one turn --------------------------------------------------------------------------
 
     def tick(self) -> bool:
-        """Collect, judge, claim, propose; return False once the night is over."""
+        """Take one turn; return False once the night is over."""
         self._tree.refresh()
-        decided = [self._take(slot, ended) for slot in self.slots if (ended := slot.poll())]
+        for slot in self.slots:
+            if ended := slot.poll():
+                self._take(slot, ended)
         self._look_at_limits()
         if self.ending is None and self.paused_by is None:
             for slot in self.slots:
-                if slot.idle:
+                if slot.idle and not slot.faults.waits(time.monotonic()):
                     self._claim(slot)
             self._propose()
             for slot in self.slots:
                 slot.executor.warm()
         self._mark_idle()
-        if decided:
-            self._record()
+        if self._judging.unsettled:
+            # After the next runs have begun: git is not worth a slot's time.
+            for warning in self._judging.settle(self._night.tag):
+                self._say(warning)
         return self.ending is None or not all(slot.idle for slot in self.slots)
 
-    def _record(self) -> None:
-        for warning in self._judging.settle(self._opening.tag):
-            self._say(warning)
-
     def _look_at_limits(self) -> None:
-        if self.ending is not None:
+        if self.ending is not None or self._claiming.unfinished():
             return
         experiments, seconds = self._limits.experiments, self._limits.seconds
         if seconds is not None and self.elapsed >= seconds:
             self.ending = f"the duration of {seconds:.0f} s is over"
-        elif experiments is not None and self.claimed >= experiments and self._baseline_done:
-            self.ending = f"all {experiments} experiments are done"
-
-    @property
-    def _baseline_done(self) -> bool:
-        baseline = self._tree.baseline(self._opening.tag)
-        return baseline is not None and baseline.status is Status.KEPT
+        elif experiments is not None and self._claiming.claimed >= experiments:
+            busy = not all(slot.idle for slot in self.slots)
+            self.ending = None if busy else f"all {experiments} experiments are done"
 
     def _mark_idle(self) -> None:
         for slot in self.slots:
             if slot.idle:
-                if self.paused_by is not None:
+                if self.paused_by is not None or self.pausing is not None:
                     slot.mark("paused")
-                elif self.ending is None and self._baseline_done:
+                elif self.ending is None and self._claiming.baseline_done:
                     slot.mark("proposing")
                 else:
                     slot.mark("other")
 
     @property
+    def pausing(self) -> str | None:
+        """Return why the night is paused by a fault, when it is: the engine's, or every slot's."""
+        stuck = [slot for slot in self.slots if slot.faults.pausing]
+        if self.trouble is None and len(stuck) == len(self.slots):
+            return stuck[0].faults.reason
+        return self.trouble
+
+    @property
     def activity(self) -> str:
         """Return what the night is doing, in a few words."""
-        busy = ", ".join(f"#{slot.run.experiment}" for slot in self.slots if slot.run)
         if self.ending is not None:
             return f"ending: {self.ending}"
+        busy = ", ".join(f"#{slot.run.experiment}" for slot in self.slots if slot.run)
         if busy:
             return f"running {busy}"
         return "paused" if self.paused_by else "waiting for an idea"
 
     # ---- what a person may do --------------------------------------------------------------
+
+    def start(self, author: str) -> str:
+        """Take back a stop that has not come to its end yet."""
+        if self.ending is not None and self.ending.startswith(BY_PERSON) and not self._stopping_now:
+            self.ending = None
+            self._say(f"{author} takes the stop back: the night goes on")
+            return "the night goes on: the stop is taken back"
+        return "" if self.ending is None else self.ending
+
+    @property
+    def _stopping_now(self) -> bool:
+        return any(slot.stopped_because for slot in self.slots if not slot.idle)
 
     def pause(self, author: str) -> str:
         """Start nothing new; the run under way ends normally."""
@@ -149,27 +154,29 @@ class Loop:
             return f"it is paused already ({self.paused_by})"
         self.paused_by = f"paused by {author}"
         self._say(f"paused by {author}: nothing new starts, what runs ends normally")
-        return "paused: nothing new starts, the run under way ends normally"
+        return "nothing new starts, the run under way ends normally"
 
     def resume(self, author: str) -> str:
         """Go on after a pause."""
-        if self.paused_by is None and self.trouble is None:
+        if self.paused_by is None and self.pausing is None:
             return "it is not paused"
         self.paused_by = self.trouble = None
+        for slot in self.slots:
+            slot.faults.clear()
         self._say(f"resumed by {author}")
-        return "resumed"
+        return "the night goes on"
 
     def skip(self, author: str) -> str:
         """End every run under way; the experiments are stopped and the night goes on."""
         busy = [slot for slot in self.slots if slot.run is not None]
         for slot in busy:
-            slot.stop(f"skipped by {author}")
+            slot.stop(f"{SKIPPED}{author}")
         numbers = ", ".join(f"#{slot.run.experiment}" for slot in busy if slot.run)
-        return f"skipped {numbers}" if busy else "nothing runs at the moment"
+        return f"{numbers} ends here" if busy else "nothing runs at the moment"
 
     def stop(self, author: str, now: bool) -> str:
         """End the night after the run under way, or at once (its experiment stays queued)."""
-        self.ending = f"stopped by {author}"
+        self.ending = f"{BY_PERSON}{author}"
         if now:
             for slot in self.slots:
                 if slot.run is not None:
@@ -179,150 +186,67 @@ class Loop:
 
     # ---- collecting ------------------------------------------------------------------------
 
-    def _take(self, slot: Slot, ended: Ended) -> Experiment:
+    def _take(self, slot: Slot, ended: Ended) -> None:
+        """Record a run that is over and what follows from it."""
         why = slot.stopped_because or ""
-        skipped = why.removeprefix("skipped by ") if why.startswith("skipped by ") else None
+        skipped = why.removeprefix(SKIPPED) if why.startswith(SKIPPED) else None
         own = self._judging.take(ended, by_person=skipped)
         slot.release()
-        self.progress += ended.run.state == "finished"
-        told = self._told(own, ended.run)
+        told = _told(own, ended.run)
         self._tell(f"#{own.id} {own.title}: {told}")
         if own.status not in (Status.RUNNING, Status.QUEUED):
             self._journal.add_message("engine", "engine", told, own.id)
-        if own.parent is None and sum(r.state == "failed" for r in own.runs) >= BASELINE_FAILURES:
+        if ended.run.state in ("finished", "failed"):
+            slot.faults.clear()
+            self.progress += 1
+        elif ended.unstarted or _baseline_lost_again(own):
+            self._note_fault(slot, ended.run.reason or ended.run.state)
+        self._look_at_baseline(own)
+
+    def _note_fault(self, slot: Slot, reason: str) -> None:
+        slot.faults.note(reason, time.monotonic())
+        log.error("slot %d, fault %d: %s", slot.number, slot.faults.count, reason)
+        self._tell(f"slot {slot.number}: {reason} (again in {slot.faults.wait_seconds:.0f} s)")
+        if slot.faults.pausing:
+            self._journal.add_message("engine", "engine", f"slot {slot.number}: {reason}")
+
+    def _look_at_baseline(self, own: Experiment) -> None:
+        """End a night whose baseline does not train."""
+        if own.parent is not None or own.status is Status.KEPT:
+            return
+        failed = [
+            run
+            for run in own.runs
+            if run.state == "failed" and run.started_at >= self._night.started_at
+        ]
+        if len(failed) >= BASELINE_FAILURES:
             self.failed = True
             self.ending = (
-                f"the baseline does not train: {ended.run.reason}; mend trainer/train.py, commit "
+                f"the baseline does not train: {failed[-1].reason}; mend trainer/train.py, commit "
                 "it, and begin a new tag: cockpit start --tag NEW"
             )
-        if ended.unstarted:
-            raise EngineFault(ended.run.reason or "the training process does not start")
-        return own
 
-    def _told(self, own: Experiment, run: Run) -> str:
-        """Return in words how one run of an experiment went."""
-        score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else "no score"
-        if own.status in (Status.RUNNING, Status.QUEUED):
-            return f"run {run.number}: {score}" + (f", {run.reason}" if run.reason else "")
-        return f"{score} {own.status}" + (f": {own.reason}" if own.reason else "")
-
-    # ---- claiming --------------------------------------------------------------------------
+    # ---- claiming and proposing ------------------------------------------------------------
 
     def _claim(self, slot: Slot) -> None:
         """Start the next run on an idle slot, if there is one to start."""
-        own = self._next()
-        while own is not None and not self._start(slot, own):
-            own = self._next()
-
-    def _next(self) -> Experiment | None:
-        """Return the experiment that should run next: the baseline until it is measured."""
-        baseline = self._tree.baseline(self._opening.tag)
-        if baseline is None or baseline.status is not Status.KEPT:
-            if baseline is None:
-                return None
-            going = sum(run.state in ("running", "finished") for run in baseline.runs)
-            return baseline if going < BASELINE_RUNS else None
-        if self._limits.experiments is not None and self.claimed >= self._limits.experiments:
-            return None
-        queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
-        return queued[0] if queued else None
-
-    def _start(self, slot: Slot, own: Experiment) -> bool:
-        """Commit an experiment on its parent and start a run; False when it can't be run."""
-        base = self._tree.best(self._opening.tag)
-        first = own.commit is None
-        try:
-            train_py = self._train_py(own, base)
-        except ConstantsError as error:
-            self._judging.refuse(own, f"its change does not apply to the base any more: {error}")
-            return False
-        parent = own.parent if not first else (base.id if base and own.parent is not None else None)
-        commit = own.commit or self._commit(own, base, train_py)
-        run = Run(
-            experiment=own.id,
-            number=len(own.runs) + 1,
-            seed=self._opening.seed + SEED_STRIDE * own.id + len(own.runs),
-            setup=self._opening.setup.hash,
-            slot=slot.number,
-            state="running",
-            started_at=time.time(),
-        )
-        with self._journal.transaction():
-            if own.status is Status.QUEUED:
-                self._journal.decide(
-                    own.id, after(own.status, Event.CLAIM), Verdict(Event.CLAIM, "its turn")
-                )
-            if first:
-                self._journal.change_experiment(own.id, commit_hash=commit, parent=parent)
-            if own.parent is not None and (own.claimed_at or 0.0) < self._began_at:
-                self.claimed += 1
-                self._journal.change_night(self._night, claimed=self.claimed)
-            self._journal.add_run(run)
-        self._tree.refresh()
-        slot.start(run, self._assignment(run, train_py, slot))
-        self._tell(f"#{own.id} {own.title}: started")
-        return True
-
-    def _train_py(self, own: Experiment, base: Experiment | None) -> str:
-        """Return the text of an experiment: its commit's, or its change applied to the base."""
-        if own.commit is not None:
-            return self._repo.read_text(own.commit, TRAIN_PY)
-        proposal = self._journal.proposal(own.id)
-        if proposal.train_py is not None:
-            return proposal.train_py
-        if base is None or base.commit is None:
-            raise ConstantsError("there is no base")
-        return rewrite(self._repo.read_text(base.commit, TRAIN_PY), proposal.constants or {})
-
-    def _commit(self, own: Experiment, base: Experiment | None, train_py: str) -> str:
-        on = base.commit if base is not None and base.commit else self._opening.parent_commit
-        return self._repo.commit_experiment(
-            on if own.parent is not None else self._opening.parent_commit,
-            train_py,
-            title=own.title,
-            body=own.hypothesis,
-            tag=own.tag,
-            number=own.id,
-            proposer=own.proposer,
-        )
-
-    def _assignment(self, run: Run, train_py: str, slot: Slot) -> Assignment:
-        setup, corpus = self._opening.setup, self._opening.corpus
-        spec = {
-            "format": 1,
-            "experiment": run.experiment,
-            "run": run.number,
-            "seed": run.seed,
-            "device": slot.device.kind,
-            "cpus": list(slot.device.cpus) or None,
-            "threads": slot.device.threads,
-            "budget_seconds": setup.budget_seconds,
-            "budget_tokens": None,
-            "rows_directory": str(corpus.directory),
-            "sequence_length": setup.sequence_length,
-            "vocab_size": setup.vocab_size,
-            "evaluation_rows": setup.evaluation_rows,
-            "setup": setup.hash,
-        }
-        return Assignment(
-            run_directory=Path(self._lab.run_directory(run.experiment, run.number)),
-            train_py=train_py,
-            spec=spec,
-            validation_rows=corpus.validation_rows,
-            wall_seconds=2 * setup.budget_seconds + self._opening.grace_seconds,
-            memory_bytes=self._opening.memory_bytes,
-            log_bytes=self._opening.log_bytes,
-            keep_checkpoint=True,
-        )
-
-    # ---- proposing -------------------------------------------------------------------------
+        while own := self._claiming.next(self._limits.experiments):
+            try:
+                ended = self._claiming.start(slot, own)
+            except ConstantsError as error:
+                self._judging.refuse(own, f"its change does not apply to the base: {error}")
+                continue
+            self._tell(f"#{own.id} {own.title}: run {len(own.runs) + 1} started")
+            if ended is not None:
+                self._take(slot, ended)
+            return
 
     def _propose(self) -> None:
-        if not self._baseline_done:
+        if not self._claiming.baseline_done:
             return
         wanted = len(self.slots) + 1
         if self._limits.experiments is not None:
-            wanted = min(wanted, self._limits.experiments - self.claimed)
+            wanted = min(wanted, self._limits.experiments - self._claiming.claimed)
         for experiment in self._proposing.fill(wanted):
             self.progress += 1
             self._journal.add_message(
@@ -336,3 +260,19 @@ class Loop:
         """Tell a person something: on the terminal of `run`, and in the conversation."""
         self._tell(text)
         self._journal.add_message("engine", "engine", text)
+
+
+def _told(own: Experiment, run: Run) -> str:
+    """Return in words how one run of an experiment went."""
+    score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else run.reason or "no score"
+    if own.status in (Status.RUNNING, Status.QUEUED):
+        again = ", once more before it is kept" if own.parent is not None else ""
+        return f"run {run.number}: {score}" + (again if own.status is Status.RUNNING else "")
+    mean = f"{own.val_bpb:.4f} " if own.val_bpb is not None else ""
+    return f"{mean}{own.status}" + (f": {own.reason}" if own.reason else "")
+
+
+def _baseline_lost_again(own: Experiment) -> bool:
+    """Tell whether the last runs of a baseline were all lost: something ends them each time."""
+    last = [run.state for run in own.runs[-LOST_IN_A_ROW:]]
+    return own.parent is None and last == ["lost"] * LOST_IN_A_ROW

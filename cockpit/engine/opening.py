@@ -52,7 +52,8 @@ class Opening:
     trainer: Path
     """Where those files are laid out for the runs."""
     seed: int
-    grace_seconds: float
+    wall_seconds: float
+    """What a run may take in all before it counts as hung."""
     memory_bytes: int | None
     """Limit of a run's resident memory."""
     log_bytes: int
@@ -144,6 +145,13 @@ def _old_tag(
         raise LabError(f"the journal has lost the setup of {tag.name}: start a new --tag")
     if settings.start_from:
         raise LabError(f"{tag.name} exists already: --from begins a new --tag")
+    if settings.preset not in (None, tag.preset):
+        raise LabError(f"the preset of {tag.name} is {tag.preset}: another one needs a new --tag")
+    if settings.corpus not in (None, tag.options.get("corpus")):
+        raise LabError(
+            f"{tag.name} is measured on {tag.options.get('corpus')}: another corpus needs a new "
+            f"tag: cockpit start --tag NEW --corpus {settings.corpus}"
+        )
     origin = baseline.commit or str(tag.options["parent_commit"])
     files = _trainer_files(repo, origin)
     preset = presets.read(files["presets.toml"].decode())[tag.preset]
@@ -167,6 +175,7 @@ def prepare_only(lab: Lab, settings: Settings, say: Say) -> Corpus:
     """Prepare the corpus that a new tag with these settings would use, and nothing else."""
     with claim_devices(lab, settings, lock=False) as claimed:
         device = claimed.devices[0]
+    Repo(lab.root).exclude(lab.state.name)
     files = {
         path.name: path.read_bytes()
         for path in lab.trainer.iterdir()
@@ -199,7 +208,8 @@ def _opening(
         parent_commit=origin,
         trainer=trainer,
         seed=settings.seed if settings.seed is not None else DEFAULT_SEED,
-        grace_seconds=CPU_GRACE_SECONDS if device.kind == "cpu" else GPU_GRACE_SECONDS,
+        wall_seconds=2 * setup.budget_seconds
+        + (CPU_GRACE_SECONDS if device.kind == "cpu" else GPU_GRACE_SECONDS),
         memory_bytes=int(limit * 1e9) if limit is not None else None,
         log_bytes=int((settings.log_limit_mb or LOG_MEGABYTES) * 1e6),
     )

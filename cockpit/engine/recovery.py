@@ -6,8 +6,9 @@ called running that does not run, and git says what the journal says.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
 
 from cockpit.core.experiment import Event, Status, Verdict, after
 from cockpit.engine.judging import Judging
@@ -16,6 +17,7 @@ from cockpit.executors.local import observe, reap_leftovers, stop
 from cockpit.lab.clock import boot, seconds_between
 from cockpit.lab.lab import Lab
 from cockpit.lab.rows import EngineRow, Night
+from cockpit.lab.settings import Settings
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -23,17 +25,20 @@ WAIT_SECONDS = 10.0
 """How long a stopped run may take to be gone."""
 
 
-def adopt(lab: Lab, journal: EngineJournal, slots: list[Slot], tag: str) -> list[str]:
+def adopt(
+    lab: Lab, journal: EngineJournal, slots: list[Slot], tag: str, wall_seconds: float
+) -> list[str]:
     """Give runs that another engine left to the slots; return what was found, in words."""
     told = []
     for run in journal.running():
         own = journal.experiment(run.experiment)
         slot = next((s for s in slots if s.number == run.slot and s.idle), None)
         if own is None or own.tag != tag or slot is None:
+            told.append(f"#{run.experiment} goes back to the queue of {own.tag if own else '?'}")
             continue
         directory = lab.run_directory(run.experiment, run.number)
         alive = observe(directory).state == "alive"
-        slot.adopt(run, directory)
+        slot.adopt(run, directory, wall_seconds)
         told.append(f"#{run.experiment} {'goes on' if alive else 'had ended meanwhile'}")
     return told
 
@@ -91,12 +96,38 @@ def downtime(row: EngineRow | None) -> float:
     )
 
 
-def inherited(night: Night | None, options: Mapping[str, object], tag: str) -> Night | None:
-    """Return the night that this start continues: one that has not ended, for the same tag.
+def inherited(
+    journal: EngineJournal, given: Settings, typed: Settings
+) -> tuple[Settings, Night | None]:
+    """Return the settings to go on with, and the night whose engine was killed, if it is that.
 
-    Limits given anew begin a new night.
+    A start after a crash continues that night: its tag, its limits and what is used up of
+    them. It is another night where anything is typed that does not hold for that one; what
+    `cockpit.toml` says was there before.
     """
-    if night is None or night.ended_at is not None or night.tag != tag:
-        return None
-    given = {name: value for name, value in options.items() if value is not None}
-    return night if all(night.options.get(name) == value for name, value in given.items()) else None
+    night = journal.last_night()
+    if night is None or night.ended_at is not None:
+        return given, None
+    if other_options(night, typed):
+        return given, None
+    known = {field.name for field in fields(Settings)}
+    options = {name: value for name, value in night.options.items() if name in known}
+    return Settings(**options | {"tag": night.tag}), night
+
+
+def other_options(night: Night, typed: Settings) -> list[str]:
+    """Return what of the typed options does not hold for a night, in words."""
+    had = {**night.options, "tag": night.tag}
+    return [
+        f"{name.removesuffix('_seconds').replace('_', ' ')} is {had.get(name)}, not {value}"
+        for name, value in plain(typed).items()
+        if value is not None and had.get(name) != value
+    ]
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """Return settings as JSON can carry them."""
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(settings).items()
+    }

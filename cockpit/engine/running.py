@@ -13,7 +13,8 @@ from typing import Any
 
 from cockpit.core.experiment import Run
 from cockpit.core.ledger import SlotLedger
-from cockpit.executors.base import Assignment, Device, Executor, Observation
+from cockpit.engine.faults import Faults
+from cockpit.executors.base import Assignment, Device, Executor, ExecutorError, Observation
 from cockpit.executors.local import observe, stop
 from cockpit.lab.rundir import MetricsTail, Phase, RunDirectory, RunDirectoryError, Step
 
@@ -56,6 +57,8 @@ class Slot:
         self.step: Step | None = None
         self.phase = "starting"
         self.stopped_because: str | None = None
+        self.faults = Faults()
+        """Faults of this slot alone: the others go on meanwhile."""
         self._asked_at = 0.0
         self._force_at = math.inf
         self._directory = Path()
@@ -70,19 +73,23 @@ class Slot:
         """Enter a category of the ledger, now or at a monotonic time."""
         self.ledger = self.ledger.mark(category, at if at is not None else time.monotonic())
 
-    def start(self, run: Run, assignment: Assignment) -> None:
-        """Begin a run that the journal knows already."""
-        self._follow(run, assignment.run_directory)
-        self._force_at = time.monotonic() + assignment.wall_seconds + FORCE_AFTER_SECONDS
-        self.executor.start(assignment)
+    def start(self, run: Run, assignment: Assignment) -> Ended | None:
+        """Begin a run that the journal knows already; return it where it could not begin."""
+        self._follow(run, assignment.run_directory, assignment.wall_seconds)
+        try:
+            self.executor.start(assignment)
+        except (ExecutorError, OSError) as error:
+            return _unstarted(run, f"the run can't be started: {error}", time.time())
+        return None
 
-    def adopt(self, run: Run, directory: Path) -> None:
-        """Follow a run that another engine started."""
-        self._follow(run, directory)
+    def adopt(self, run: Run, directory: Path, wall_seconds: float) -> None:
+        """Follow a run that another engine started; it gets its whole time once more."""
+        self._follow(run, directory, wall_seconds)
 
-    def _follow(self, run: Run, directory: Path) -> None:
+    def _follow(self, run: Run, directory: Path, wall_seconds: float) -> None:
         self.run, self.step, self.phase, self.stopped_because = run, None, "starting", None
-        self._asked_at, self._force_at = 0.0, math.inf
+        self._asked_at = 0.0
+        self._force_at = time.monotonic() + wall_seconds + FORCE_AFTER_SECONDS
         self._directory = directory
         self._tail = MetricsTail(directory / "metrics.jsonl")
         self.mark("startup")
@@ -114,6 +121,8 @@ class Slot:
             if self.stopped_because is not None or time.monotonic() > self._force_at:
                 self._end()
             return None
+        if observation.state == "lost":
+            stop(self._directory)  # its supervisor is gone: nobody else ends what it started
         self.mark("other")
         return ended_run(self.run, self._directory, observation, self.stopped_because)
 
@@ -128,7 +137,7 @@ def ended_run(
     """Tell from what is left of a run how it went."""
     end: dict[str, Any] = {"ended_at": time.time()}
     if stopped_because is not None:
-        return Ended(replace(run, state="lost", reason=stopped_because, **end))
+        return Ended(replace(run, state="stopped", reason=stopped_because, **end))
     told = observation.exit
     if told is None and observation.stage != "assigned":
         return _unstarted(run, "the training process did not start", **end)
@@ -137,8 +146,13 @@ def ended_run(
     end = {"ended_at": told.ended_at}
     if told.stage != "assigned":
         return _unstarted(run, f"the training did not start: {told.message or told.reason}", **end)
-    if told.reason == "stopped" or (told.reason == "crashed" and told.signal in (9, 15)):
-        reason = told.message or "stopped from outside"
+    if told.reason == "disk":
+        return _unstarted(run, told.message or "the disk is full", told.ended_at)
+    if told.reason == "stopped":
+        reason = "its engine was not there any more"
+        return Ended(replace(run, state="stopped", reason=reason, **end))
+    if told.reason == "crashed" and told.signal in (9, 15):
+        reason = told.message or "killed from outside"
         return Ended(replace(run, state="lost", reason=reason, **end))
     if told.reason != "finished":
         return Ended(replace(run, state="failed", reason=told.message or told.reason, **end))

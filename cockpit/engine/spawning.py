@@ -6,27 +6,28 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cockpit.engine.daemon import Tell, run
+from cockpit.engine.recovery import plain
 from cockpit.lab.journal import JournalError
-from cockpit.lab.lab import Lab, LabError
-from cockpit.lab.repo import RepoError
+from cockpit.lab.lab import Lab, LabError, LockedError
 from cockpit.lab.settings import Settings
 
 
-def spawn(lab: Lab, settings: Settings, progress: Tell) -> int:
+def spawn(lab: Lab, settings: Settings, typed: Settings, progress: Tell) -> int:
     """Start the engine detached and return its pid once its night has begun.
 
-    Raises `LabError` with the engine's own line when it can't begin.
+    Raises `LockedError` where an engine runs or is being started, and `LabError` with the
+    engine's own line when the night can't begin.
     """
-    lab.state.mkdir(parents=True, exist_ok=True)
+    with lab.locked():
+        pass  # the state directory is there, can be written, and nobody has it
     reading, writing = os.pipe()
     command = [
         sys.executable, "-m", "cockpit.engine.spawning", str(lab.root), str(writing),
-        json.dumps(asdict(settings), default=str),
+        json.dumps([plain(settings), plain(typed)]),
     ]  # fmt: skip
     with lab.log.open("ab") as output:
         process = subprocess.Popen(
@@ -47,6 +48,9 @@ def spawn(lab: Lab, settings: Settings, progress: Tell) -> int:
             elif "error" in told:
                 process.wait()
                 raise LabError(str(told["error"]))
+            elif "locked" in told:
+                process.wait()
+                raise LockedError
             elif "ready" in told:
                 return process.pid
     process.wait()
@@ -55,17 +59,22 @@ def spawn(lab: Lab, settings: Settings, progress: Tell) -> int:
 
 def main() -> int:
     """Be the detached engine: `LAB DESCRIPTOR OPTIONS`."""
-    lab, options = Lab(Path(sys.argv[1])), Settings(**json.loads(sys.argv[3]))
+    lab = Lab(Path(sys.argv[1]))
+    settings, typed = (Settings(**given) for given in json.loads(sys.argv[3]))
     answer = _Answer(int(sys.argv[2]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         ending = run(
             lab,
-            options,
+            settings,
+            typed,
             tell=lambda line: answer.write(progress=line),
             ready=answer.begun,
         )
-    except (LabError, JournalError, RepoError) as error:
+    except LockedError:
+        answer.write(locked=True)
+        return 1
+    except (LabError, JournalError) as error:
         answer.write(error=str(error))
         return 1
     return int(ending.failed)

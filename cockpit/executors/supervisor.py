@@ -205,8 +205,9 @@ class Supervisor:
         elif last is None:
             last = f"ended with exit code {self.training.exit_code} and without a result"
         if shutil.disk_usage(".").free < FULL_DISK_BYTES:
-            last += " (the disk is full)"
-        self.finish("crashed", last)
+            self.finish("disk", f"{last} (the disk is full)")
+        else:
+            self.finish("crashed", last)
 
     def end(self, reason: ExitReason, message: str) -> None:
         """Kill everything and finish."""

@@ -69,7 +69,10 @@ class Journal:
                 self._db.execute("PRAGMA query_only = ON")
             self._check_version()
         except sqlite3.Error as error:
-            raise JournalError(f"can't use the journal {path}: {error}") from error
+            raise JournalError(
+                f"can't use the journal {path}: {error}; if it is damaged, move it away: "
+                "`cockpit start` rebuilds it from git"
+            ) from error
 
     def _migrate(self) -> None:
         mode = self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0]

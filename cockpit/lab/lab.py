@@ -87,14 +87,24 @@ class Lab:
         return is_held(self.lock)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the engine's lock; raises `LockedError` when another process has it."""
-        self.state.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def locked(self) -> Iterator[int]:
+        """Hold the engine's lock and give its descriptor.
+
+        Raises `LockedError` when another process has it, `LabError` where there is no place
+        for it.
+        """
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LabError(
+                f"can't keep the lab's state in {self.state}: {error.strerror}; make it writable, "
+                "or remove it and name another place with --state-dir"
+            ) from error
         try:
             if not _lock(descriptor):
                 raise LockedError(f"an engine runs already in {self.root}")
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)
 
@@ -154,5 +164,8 @@ def place_state(lab: Lab, directory: Path | None) -> None:
             f"{lab.state} exists already: stop its engine, move what is in it to {wanted}, "
             "remove it, and try again"
         )
-    wanted.mkdir(parents=True, exist_ok=True)
-    lab.state.symlink_to(wanted)
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        lab.state.symlink_to(wanted)
+    except OSError as error:
+        raise LabError(f"can't keep the state in {wanted}: {error.strerror}") from error

@@ -70,8 +70,10 @@ def fields(setup: Setup) -> dict[str, object]:
 
 def differences(old: Mapping[str, object], new: Setup) -> list[str]:
     """Return what differs between a stored setup and this one, one phrase a field."""
+    hidden = {"corpus_hash": "another text", "tokenizer_hash": "another tokenizer",
+              "trainer": "other fixed trainer files"}  # fmt: skip
     return [
-        f"{name.replace('_', ' ')} {old.get(name)} → {value}"
+        hidden.get(name) or f"{name.replace('_', ' ')} {old.get(name)} → {value}"
         for name, value in asdict(new).items()
         if name != "corpus" and old.get(name) != value
     ]

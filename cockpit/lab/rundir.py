@@ -34,7 +34,7 @@ __all__ = [
 Stage = Literal["warming", "ready", "assigned"]
 """How far a supervisor got: torch is being imported, waiting for a run, the run is under way."""
 
-ExitReason = Literal["finished", "crashed", "wall", "memory", "log", "stopped"]
+ExitReason = Literal["finished", "crashed", "wall", "memory", "log", "disk", "stopped"]
 """Why a run ended, as its supervisor saw it."""
 
 STAGES: tuple[Stage, ...] = ("warming", "ready", "assigned")
@@ -44,6 +44,7 @@ EXIT_REASONS: tuple[ExitReason, ...] = (
     "wall",
     "memory",
     "log",
+    "disk",
     "stopped",
 )
 

@@ -167,14 +167,15 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
 # ---- the file and the command line ------------------------------------------------------------
 
 
-def load(path: Path, options: Mapping[str, object]) -> Settings:
+def load(path: Path | None, options: Mapping[str, object]) -> Settings:
     """Return the settings of an optional `cockpit.toml` with `options` over them.
 
-    An option that is None was not given. Relative paths of the file begin at its directory.
+    Without a path they are what was typed alone. An option that is None was not given.
+    Relative paths of the file begin at its directory.
     Raises `SettingsError` with one line that names file (or option) and key.
     """
     fields: dict[str, Any] = {}
-    for key, value in _from_file(path).items():
+    for key, value in (_from_file(path) if path else {}).items():
         if key not in _READERS:
             raise SettingsError(f"{path}: unknown setting {key}{_nearest(key)}")
         field, read = _READERS[key]
@@ -183,7 +184,7 @@ def load(path: Path, options: Mapping[str, object]) -> Settings:
         except SettingsError as error:
             raise SettingsError(f"{path}: {key}: {error}") from None
     for field in ("cache_dir", "state_dir"):
-        if field in fields:
+        if path and field in fields:
             fields[field] = path.parent / fields[field]
     for key, value in options.items():
         if key not in _READERS:

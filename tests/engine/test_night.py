@@ -72,6 +72,66 @@ def test_an_engine_that_was_killed_leaves_a_training_that_the_next_one_adopts(
     assert psutil.Process(status(lab)["engine"]["pid"]).is_running()
 
 
+def test_a_start_after_a_kill_keeps_the_limits_and_the_tag_of_the_night(
+    lab: Path, wait_until: Wait
+) -> None:
+    cockpit(lab, "start", "--tag", "mine", "--max-experiments", "1", "--seed", "40")
+    wait_until(lambda: status(lab)["current"], 60, "a run")
+    os.kill(status(lab)["engine"]["pid"], signal.SIGKILL)
+    wait_until(lambda: status(lab)["engine"]["state"] == "dead", 10, "a dead engine")
+    assert cockpit(lab, "start").returncode == 0
+    wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 90, "the night's end")
+    told = status(lab)
+    assert told["tag"] == "mine"
+    assert told["engine"]["reason"] == "all 1 experiments are done"
+    assert [e["status"] in kills.VERDICTS for e in log(lab)] == [True, True]
+    assert all(run["seed"] < 1100 and run["seed"] >= 40 for e in log(lab) for run in e["runs"])
+    total = sum(told["ledger"].values())
+    assert total == pytest.approx(told["slots"] * told["elapsed_seconds"], abs=0.2)
+
+
+def test_the_last_experiment_is_judged_although_its_run_was_lost(
+    lab: Path, wait_until: Wait
+) -> None:
+    cockpit(lab, "start", "--max-experiments", "1", "--budget", "3s")
+    wait_until(
+        lambda: any(run["experiment"] == 1 and run["step"] for run in status(lab)["current"]),
+        90, "the first experiment's run",
+    )  # fmt: skip
+    for process in kills.processes(lab)["training"]:
+        process.kill()
+    wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 90, "the night's end")
+    assert log(lab)[1]["status"] in kills.VERDICTS - {"crashed"}
+
+
+def test_stopping_again_and_again_is_no_crash_of_the_experiment(
+    lab: Path, wait_until: Wait
+) -> None:
+    for _ in range(4):
+        cockpit(lab, "start", "--budget", "60s")
+        wait_until(lambda: status(lab)["current"], 60, "a run")
+        cockpit(lab, "stop", "--now")
+        wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 20, "the night's end")
+    assert [told["status"] for told in log(lab)] == ["queued"]
+
+
+def test_start_takes_back_a_stop_that_has_not_come_to_its_end(lab: Path, wait_until: Wait) -> None:
+    cockpit(lab, "start", "--budget", "60s")
+    wait_until(lambda: status(lab)["current"], 60, "a run")
+    assert cockpit(lab, "stop").returncode == 0
+    again = cockpit(lab, "start")
+    assert again.returncode == 0
+    assert "the stop is taken back" in again.stdout
+    assert "ending" not in str(status(lab)["engine"]["activity"])
+
+
+def test_other_options_for_a_night_under_way_are_refused(lab: Path, wait_until: Wait) -> None:
+    cockpit(lab, "start")
+    refused = cockpit(lab, "start", "--budget", "10s")
+    assert refused.returncode == 1
+    assert "under way with other options" in refused.stderr
+
+
 def test_starting_twice_is_harmless(lab: Path) -> None:
     first = cockpit(lab, "start")
     second = cockpit(lab, "start")

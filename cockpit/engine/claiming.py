@@ -1,0 +1,168 @@
+"""From the queue to a slot: which experiment is next, its commit, its run.
+
+The commit comes first, then one transaction that says whose turn it is, then the
+process. Cut off between any two of them, the next start finds either an experiment that
+is still queued (its commit is used again) or a run without a process (given back).
+"""
+
+import time
+
+from cockpit.core.constants import ConstantsError, rewrite
+from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
+from cockpit.engine.judging import BASELINE_RUNS, Judging
+from cockpit.engine.opening import Opening
+from cockpit.engine.running import Ended, Slot
+from cockpit.executors.base import Assignment
+from cockpit.lab.lab import Lab
+from cockpit.lab.repo import TRAIN_PY, Repo
+from cockpit.lab.rows import Night
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
+
+SEED_STRIDE = 1000
+"""Distance between the seeds of two experiments; a run's number is added."""
+UNDER_WAY = ("running", "finished")
+"""Runs that count towards those that an experiment needs."""
+
+
+class Claiming:
+    """Takes experiments from the queue of one tag."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        journal: EngineJournal,
+        repo: Repo,
+        tree: Tree,
+        judging: Judging,
+        opening: Opening,
+        night: Night,
+    ) -> None:
+        self._lab = lab
+        self._journal = journal
+        self._repo = repo
+        self._tree = tree
+        self._judging = judging
+        self._opening = opening
+        self._night = night
+        self.claimed = night.claimed
+        """Experiments claimed this night, the baseline not counted."""
+
+    @property
+    def baseline_done(self) -> bool:
+        """Tell whether there is something to compare with."""
+        baseline = self._tree.baseline(self._opening.tag)
+        return baseline is not None and baseline.status is Status.KEPT
+
+    def unfinished(self) -> list[Experiment]:
+        """Return what this night has begun and that waits for a run, oldest first."""
+        waiting = self._tree.with_status(self._opening.tag, Status.RUNNING, Status.QUEUED)
+        return [own for own in waiting if self._waits(own)]
+
+    def _waits(self, own: Experiment) -> bool:
+        if own.parent is None:
+            return sum(run.state in UNDER_WAY for run in own.runs) < BASELINE_RUNS
+        if own.status is Status.RUNNING:  # it is to run once more before its verdict
+            return not any(run.state == "running" for run in own.runs)
+        return (own.claimed_at or 0.0) >= self._night.started_at
+
+    def next(self, limit: int | None) -> Experiment | None:
+        """Return what should run next; nothing new once `limit` experiments are claimed.
+
+        First the baseline, alone until it is measured; then what has begun; then the queue.
+        """
+        unfinished = self.unfinished()
+        if unfinished:
+            return unfinished[0]
+        if not self.baseline_done or (limit is not None and self.claimed >= limit):
+            return None
+        queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
+        return queued[0] if queued else None
+
+    def start(self, slot: Slot, own: Experiment) -> Ended | None:
+        """Commit an experiment on its parent and start a run of it.
+
+        Returns the run where it could not begin. Raises `ConstantsError` when its change does
+        not apply to the base any more, or changes nothing there.
+        """
+        base = self._tree.best(self._opening.tag) if own.parent is not None else None
+        train_py = self._train_py(own, base)
+        commit = own.commit or self._commit(own, base, train_py)
+        run = Run(
+            experiment=own.id,
+            number=len(own.runs) + 1,
+            seed=self._opening.seed + SEED_STRIDE * own.id + len(own.runs),
+            setup=self._opening.setup.hash,
+            slot=slot.number,
+            state="running",
+            started_at=time.time(),
+        )
+        with self._journal.transaction():
+            if own.status is Status.QUEUED:
+                self._journal.decide(
+                    own.id, after(own.status, Event.CLAIM), Verdict(Event.CLAIM, "its turn")
+                )
+            if own.commit is None:
+                parent = base.id if base is not None else None
+                self._journal.change_experiment(own.id, commit_hash=commit, parent=parent)
+            if own.parent is not None and (own.claimed_at or 0.0) < self._night.started_at:
+                self._journal.change_night(self._night.id, claimed=self.claimed + 1)
+                self.claimed += 1
+            self._journal.add_run(run)
+        self._tree.refresh()
+        return slot.start(run, self._assignment(run, train_py, slot))
+
+    def _train_py(self, own: Experiment, base: Experiment | None) -> str:
+        """Return the text of an experiment: its commit's, or its change applied to the base."""
+        if own.commit is not None:
+            return self._repo.read_text(own.commit, TRAIN_PY)
+        proposal = self._journal.proposal(own.id)
+        if proposal.train_py is not None:
+            return proposal.train_py
+        if base is None or base.commit is None:
+            raise ConstantsError("there is no base")
+        text = self._repo.read_text(base.commit, TRAIN_PY)
+        changed = rewrite(text, proposal.constants or {})
+        if changed == text:
+            raise ConstantsError("the base has it already")
+        return changed
+
+    def _commit(self, own: Experiment, base: Experiment | None, train_py: str) -> str:
+        on = base.commit if base is not None and base.commit else self._opening.parent_commit
+        return self._repo.commit_experiment(
+            on,
+            train_py,
+            title=own.title,
+            body=own.hypothesis,
+            tag=own.tag,
+            number=own.id,
+            proposer=own.proposer,
+        )
+
+    def _assignment(self, run: Run, train_py: str, slot: Slot) -> Assignment:
+        setup, corpus = self._opening.setup, self._opening.corpus
+        return Assignment(
+            run_directory=self._lab.run_directory(run.experiment, run.number),
+            train_py=train_py,
+            spec={
+                "format": 1,
+                "experiment": run.experiment,
+                "run": run.number,
+                "seed": run.seed,
+                "device": slot.device.kind,
+                "cpus": list(slot.device.cpus) or None,
+                "threads": slot.device.threads,
+                "budget_seconds": setup.budget_seconds,
+                "budget_tokens": None,
+                "rows_directory": str(corpus.directory),
+                "sequence_length": setup.sequence_length,
+                "vocab_size": setup.vocab_size,
+                "evaluation_rows": setup.evaluation_rows,
+                "setup": setup.hash,
+            },
+            validation_rows=corpus.validation_rows,
+            wall_seconds=self._opening.wall_seconds,
+            memory_bytes=self._opening.memory_bytes,
+            log_bytes=self._opening.log_bytes,
+            keep_checkpoint=True,
+        )
