@@ -150,7 +150,7 @@ def figures(result: dict[str, Any], device: torch.device) -> list[str]:
         "total_seconds": _shown(result["total_seconds"], 1),
         memory: _shown(result["peak_memory_bytes"] / 2**20, 1),
         "mfu_percent": _shown(None if mfu is None else 100 * mfu, 2),
-        "total_tokens_M": _shown(result["tokens"] / 1e6, 1),
+        "total_tokens_M": _shown(result["tokens"] / 1e6, 3),
         "num_steps": str(result["steps"]),
         "num_params_M": _shown(result["parameters"] / 1e6, 2),
     }
@@ -199,7 +199,7 @@ def with_preset(text: str, name: str, preset: dict[str, Any]) -> str:
     values = _constants(text)
     if "PRESET" not in values or ast.unparse(values["PRESET"]) != "'auto'":
         return text
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as the parser counts them
     for constant, value in {**preset["constants"], "PRESET": name}.items():
         if constant not in values:
             raise PresetError(f"preset {name}: train.py has no constant {constant}")
@@ -210,7 +210,7 @@ def with_preset(text: str, name: str, preset: dict[str, Any]) -> str:
     for constant, span in preset.get("ranges", {}).items():
         number = values[constant].end_lineno - 1
         lines[number] = re.sub(r"\[[^]]*\]$", lambda _, span=span: span, lines[number])
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def _constants(text: str) -> dict[str, ast.expr]:

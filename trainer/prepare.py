@@ -328,7 +328,8 @@ def _train_tokenizer(
     if len(ranks) < wanted:
         raise CorpusError(
             f"a vocabulary of {vocab_size} is too big for corpus {source}: its text gives "
-            f"{len(ranks) + len(SPECIAL_TOKENS)} tokens; use a smaller --vocab-size or more text"
+            f"{len(ranks) + len(SPECIAL_TOKENS)} tokens; give it more text (or, by hand, a "
+            "smaller --vocab-size)"
         )
     return [bytes(token) for token, _ in ranks]
 

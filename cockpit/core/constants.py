@@ -127,7 +127,7 @@ def with_ranges(text: str, ranges: Mapping[str, str]) -> str:
     that is no constant of the text or has no brackets to replace.
     """
     constants = read(text)
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     for name, brackets in ranges.items():
         if name not in constants:
             raise ConstantsError(f"{name} is no constant of this train.py")
@@ -135,7 +135,7 @@ def with_ranges(text: str, ranges: Mapping[str, str]) -> str:
         lines[number], found = re.subn(r"\[[^\[\]]*\](?=\s*$)", brackets, lines[number])
         if not found:
             raise ConstantsError(f"the comment of {name} has no range to replace")
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def render(value: Value) -> str:

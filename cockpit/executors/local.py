@@ -68,17 +68,6 @@ class LocalExecutor:
         self._retry_at = 0.0
 
     @property
-    def trainer_directory(self) -> Path:
-        """Where harness.py of the present setup is; to change it discards the spare."""
-        return self._trainer_directory
-
-    @trainer_directory.setter
-    def trainer_directory(self, path: Path) -> None:
-        if path != self._trainer_directory:
-            self.close()
-            self._trainer_directory = path
-
-    @property
     def spare_state(self) -> SpareState:
         """How far the spare is."""
         self._bury()
@@ -162,7 +151,7 @@ class LocalExecutor:
             spare=str(directory),
             lock_descriptor=lock,
             python=self.python,
-            trainer_directory=str(self.trainer_directory.absolute()),
+            trainer_directory=str(self._trainer_directory.absolute()),
             cpus=list(reserved_cpus(self.device)),
         )
 

@@ -208,16 +208,9 @@ class Repo:
 
     def diff(self, commit: str) -> str:
         """Return the change of train.py that a commit makes to its first parent."""
-        return self._diff("--root", "--no-commit-id", commit)
-
-    def diff_of(self, old: str, new: str) -> str:
-        """Return what differs between the train.py of two commits."""
-        return self._diff(old, new)
-
-    def _diff(self, *what: str) -> str:
         return self._git.run(
             "diff-tree", "-p", "-r", "--no-color", "--no-ext-diff", "--no-textconv",
-            "--no-renames", *what, "--", TRAIN_PY,
+            "--no-renames", "--root", "--no-commit-id", commit, "--", TRAIN_PY,
         ).decode("utf-8", "replace")  # fmt: skip
 
     def fsck(self) -> list[str]:

@@ -5,7 +5,16 @@ import random
 
 import pytest
 
-from cockpit.core.constants import Choices, ConstantsError, Interval, Value, read, render, rewrite
+from cockpit.core.constants import (
+    Choices,
+    ConstantsError,
+    Interval,
+    Value,
+    read,
+    render,
+    rewrite,
+    with_ranges,
+)
 
 TEXT = '''"""Docs: DEPTH = 9 [1, 2]."""
 import math
@@ -186,3 +195,13 @@ def test_numbers_are_written_short() -> None:
     assert [render(v) for v in (0.0123, 1e-05, 524288, True, "SSSL", 'a"b')] == [
         "0.0123", "1e-05", "524288", "True", '"SSSL"', "'a\"b'",
     ]  # fmt: skip
+
+
+def test_a_form_feed_above_does_not_move_a_range_to_another_constant() -> None:
+    text = "A = 1  # one [0, 4]\n\f\nDEPTH = 4  # layers [2, 12]\n"
+    assert with_ranges(text, {"DEPTH": "[4, 16]"}) == text.replace("[2, 12]", "[4, 16]")
+
+
+def test_a_range_without_brackets_to_replace_is_refused() -> None:
+    with pytest.raises(ConstantsError, match="no range"):
+        with_ranges("A = 1  # one\n", {"A": "[0, 4]"})

@@ -241,16 +241,6 @@ def test_a_spare_that_died_is_replaced_at_the_start_of_a_run(bench: Any) -> None
     assert bench.exit(bench.start(FINISHES)).reason == "finished"
 
 
-def test_another_trainer_discards_the_spare(bench: Any) -> None:
-    bench.warm()
-    other = bench.trainer.with_name("other")
-    bench.trainer.rename(other)
-    bench.executor.trainer_directory = other
-    assert bench.executor.spare_state.state == "none"
-    assert list((bench.state / "spares").iterdir()) == []
-    assert bench.exit(bench.start(FINISHES)).reason == "finished"
-
-
 def test_a_place_in_use_is_refused_and_the_spare_removes_itself(bench: Any) -> None:
     run = bench.start(HANGS)
     bench.identity(run)

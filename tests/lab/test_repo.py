@@ -231,7 +231,6 @@ def test_every_experiment_gives_its_diff(repo: Repo) -> None:
     one = commit(repo, head, "DEPTH = 5\n", 1)
     two = commit(repo, one, "DEPTH = 6\n", 2)
     assert "-DEPTH = 5\n+DEPTH = 6\n" in repo.diff(two)
-    assert f"-{TRAIN}+DEPTH = 6\n" in repo.diff_of(head, two)
     assert repo.diff(commit(repo, two, "DEPTH = 6\n", 3)) == ""
 
 
