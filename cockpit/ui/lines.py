@@ -50,13 +50,17 @@ class LineView(ScrollView):
     """A scrollable list of lines. Subclasses say how many there are and what each one is."""
 
     DEFAULT_CSS = """
-    LineView { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    LineView {
+        overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+    }
     """
     ALLOW_SELECT = False
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002 Textual's name
         super().__init__(id=id)
         self._painted: dict[int, Line] = {}
+        self._laid_out = (-1, -1)
+        """The width and height that the lines were made for."""
 
     def line_count(self) -> int:
         """Return the number of lines."""
@@ -87,6 +91,8 @@ class LineView(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""
+        if self._fit_to_size():
+            self.call_later(self.refresh_changed)
         index = y + self.scroll_offset.y
         line = self.line_at(index) if 0 <= index < self.line_count() else NO_LINE
         self._painted[y] = line
@@ -101,6 +107,8 @@ class LineView(ScrollView):
 
     def refresh_changed(self) -> None:
         """Draw again what differs from what is on the screen, and nothing else."""
+        if self._fit_to_size():
+            self.refresh()
         count, top, width = self.line_count(), self.scroll_offset.y, self.line_width
         if self.virtual_size.height != count:
             self.virtual_size = Size(0, count)
@@ -116,10 +124,23 @@ class LineView(ScrollView):
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the content out anew for another size."""
-        self._painted.clear()
-        self.relayout()
+        self._fit_to_size()
         self.virtual_size = Size(0, self.line_count())
         self.refresh()
+
+    def _fit_to_size(self) -> bool:
+        """Lay out anew where the size is another than the last time; tell whether it was.
+
+        A resize event is not enough: a pane that is hidden when the event arrives has no size
+        then, and gets no other event when it is shown again in the size it had before.
+        """
+        size = self.line_width, self.page_height
+        if size == self._laid_out or size[0] <= 0:
+            return False
+        self._laid_out = size
+        self._painted.clear()
+        self.relayout()
+        return True
 
     def relayout(self) -> None:
         """Make what depends on the size anew."""
