@@ -2,22 +2,21 @@
 
 import asyncio
 import gc
-import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.driver import Driver
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.ui import layout, messages
+from cockpit.ui import deciding, layout, messages
+from cockpit.ui.beginning import Beginning, next_night
 from cockpit.ui.card import StartCard
 from cockpit.ui.client import Client
 from cockpit.ui.panes.agent import AgentPane, Transcript
@@ -27,17 +26,16 @@ from cockpit.ui.panes.keys import KeyLine
 from cockpit.ui.panes.status import StatusLine, TabLine
 from cockpit.ui.screens.confirm import ConfirmScreen, begin_question, skip_question
 from cockpit.ui.screens.experiment import ExperimentScreen
-from cockpit.ui.screens.help import HelpScreen, live_keys
 from cockpit.ui.screens.start import StartScreen
 from cockpit.ui.snapshot import Outcome, Snapshot
-from cockpit.ui.theme import Theme, Themes, plain, preferred_theme, themes_directory
+from cockpit.ui.themed import ThemedApp
 
 POLL_SECONDS = 0.25
 THEME_POLLS = 8
 """The theme's file is looked at every so many polls."""
 
 
-class CockpitApp(App[None]):
+class CockpitApp(ThemedApp):
     """One lab on one terminal."""
 
     TITLE = "cockpit"
@@ -49,6 +47,7 @@ class CockpitApp(App[None]):
         Binding("space", "resume", "resume"),
         Binding("s", "skip", "skip"),
         Binding("b", "begin", "begin"),
+        Binding("b", "repair", "repair"),
         Binding("1", "pane('1')", "to the history", show=False),
         Binding("2", "pane('2')", "to the agent", show=False),
         Binding("3", "pane('3')", "to the GPU", show=False),
@@ -69,20 +68,13 @@ class CockpitApp(App[None]):
         driver_class: type[Driver] | None = None,
     ) -> None:
         """Show the lab of `client`; `options` are those of `start`, `card` a fresh lab's."""
-        colours = "NO_COLOR" not in os.environ
-        super().__init__(driver_class=driver_class, ansi_color=None if colours else True)
+        super().__init__(theme, driver_class)
         self.client = client
         self.options, self.card = list(options), card
         self.snapshot = self.client.snapshot()
+        self.beginning = Beginning(client, self._from_thread, self._progress, self._started)
         self.active = "history"
         self._keys: tuple[str, bool] | None = None
-        self.themes = Themes(themes_directory())
-        self.palette: Theme = plain()
-        if colours:
-            self.palette = self.themes.get(theme or preferred_theme(dict(os.environ)))
-        self.register_theme(self.palette.textual())
-        self.set_reactive(App.theme, self.palette.name)
-        self.stylesheet.set_variables(self.get_css_variables())
 
     # ---- layout ------------------------------------------------------------------------------
 
@@ -124,7 +116,7 @@ class CockpitApp(App[None]):
             self._show(self.snapshot)
             beats += 1
             if beats % THEME_POLLS == 0:
-                self._reload_theme()
+                self.reload_theme()
 
     def _show(self, snapshot: Snapshot) -> None:
         panes = self.screen_stack[0]
@@ -135,6 +127,10 @@ class CockpitApp(App[None]):
         self._show_tabs()
         for outcome in snapshot.outcomes:
             self._say(outcome)
+        if isinstance(self.screen, ExperimentScreen):
+            shown = self.screen.details.experiment
+            if (snapshot.experiments or {}).get(shown.id, shown) is not shown:
+                self._read_again(self.screen)
         keys = (snapshot.engine.state, bool(snapshot.current))
         if keys != self._keys:
             self._keys = keys
@@ -148,8 +144,7 @@ class CockpitApp(App[None]):
         tabs.show(self.snapshot, layout.PANE_NAMES, name)
 
     def _say(self, outcome: Outcome) -> None:
-        mark = "" if outcome.done else "! "
-        self.say(f"{mark}{outcome.verb}: {outcome.text}", good=outcome.done)
+        self.say(outcome.text if outcome.done else f"! {outcome.text}", good=outcome.done)
 
     def say(self, text: str, *, good: bool = True) -> None:
         """Show a line where outcomes are shown."""
@@ -168,6 +163,21 @@ class CockpitApp(App[None]):
         if outcome is not None:
             self._say(outcome)
 
+    def on_decide(self, message: messages.Decide) -> None:
+        """Drop a verdict; one that turns the rule's around after a question."""
+        experiments, number = self.snapshot.experiments or {}, message.experiment
+        if number not in experiments:
+            return
+        if told := deciding.why_not(experiments[number], message.verb):
+            self.say(told, good=False)
+            return
+        send = partial(self._send, message.verb, {"id": number})
+        asked = deciding.question(experiments, number, message.verb)
+        if asked is None:
+            send()
+        else:
+            self._ask(send, asked, deciding.ANSWERS[message.verb])
+
     def on_say(self, message: messages.Say) -> None:
         """Show a line."""
         self.say(message.text, good=message.good)
@@ -183,26 +193,23 @@ class CockpitApp(App[None]):
         if details is not None:
             self.push_screen(ExperimentScreen(details, self.snapshot))
 
+    @work
+    async def _read_again(self, screen: ExperimentScreen) -> None:
+        number = screen.details.experiment.id
+        details = await asyncio.to_thread(self.client.details, number)
+        if details is not None and screen.is_attached:
+            screen.show_details(details, self.snapshot)
+
     def on_begin(self) -> None:
         """Begin a night: at once from the card, else after a question."""
         if isinstance(self.screen, StartScreen):
-            self._start()
+            self.beginning.begin(self.options)
         else:
             self.action_begin()
 
-    def _start(self) -> None:
-        # A thread that nobody waits for: who leaves meanwhile leaves at once.
-        threading.Thread(target=self._start_blocking, daemon=True).start()
-
-    def _start_blocking(self) -> None:
-        error = self.client.start(
-            self.options, lambda text: self._from_thread(self._progress, text)
-        )
-        self._from_thread(self._started, error)
-
-    def _from_thread(self, tell: Callable[[Any], None], what: str | None) -> None:
+    def _from_thread(self, tell: Callable[[], None]) -> None:
         if self.is_running:  # the person may have left meanwhile; the start goes on without us
-            self.call_from_thread(tell, what)
+            self.call_from_thread(tell)
 
     def _progress(self, text: str) -> None:
         if isinstance(self.screen, StartScreen):
@@ -223,10 +230,11 @@ class CockpitApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what is possible now."""
-        if action in {"pause", "resume", "skip", "begin", "pane", "type", "help"}:
+        if action in {"pause", "resume", "skip", "begin", "repair", "pane", "type", "help"}:
             engine = self.snapshot.engine
             possible = {
-                "begin": not engine.alive,
+                "begin": not engine.alive and engine.state != "dead",
+                "repair": engine.state == "dead",
                 "skip": engine.alive and bool(self.snapshot.current),
                 "pause": engine.state == "running",
                 "resume": engine.state == "paused",
@@ -244,20 +252,24 @@ class CockpitApp(App[None]):
 
     def action_skip(self) -> None:
         """End the run under way, after a question."""
-        question = skip_question(self.snapshot.current[0])
-        self.push_screen(ConfirmScreen(*question), partial(self._if_yes, "skip"))
-
-    def _if_yes(self, verb: str, yes: bool | None) -> None:
-        if yes and verb == "begin":
-            self.say("starting")
-            self._start()
-        elif yes:
-            self._send(verb, {})
+        self._ask(partial(self._send, "skip", {}), *skip_question(self.snapshot.current[0]))
 
     def action_begin(self) -> None:
-        """Begin a night, or repair one, after a question."""
-        question = begin_question(self.snapshot.engine)
-        self.push_screen(ConfirmScreen(*question), partial(self._if_yes, "begin"))
+        """Begin a night like the last, after a question."""
+        options = next_night(self.snapshot, self.options)
+        self._ask(partial(self._begin, options), *begin_question(self.snapshot, options))
+
+    def action_repair(self) -> None:
+        """Repair what a dead engine left, and go on, after a question."""
+        self.action_begin()
+
+    def _begin(self, options: Sequence[str]) -> None:
+        self.say("starting")
+        self.beginning.begin(options)
+
+    def _ask(self, yes: Callable[[], object], *question: Any) -> None:
+        """Ask, and do what yes does."""
+        self.push_screen(ConfirmScreen(*question, then=yes))
 
     def action_pane(self, key: str) -> None:
         """Show and focus a pane."""
@@ -278,35 +290,10 @@ class CockpitApp(App[None]):
 
     def action_help(self) -> None:
         """Show keys and words."""
+        from cockpit.ui.screens.help import HelpScreen, live_keys  # after the first paint
+
         self.push_screen(HelpScreen(live_keys(self.screen)))
 
     def action_leave(self) -> None:
         """Leave; the night goes on."""
         self.exit()
-
-    # ---- colours ---------------------------------------------------------------------------
-
-    def action_next_theme(self) -> None:
-        """Change to the next theme."""
-        names = self.themes.names()
-        if not names or self.palette.name == "plain":
-            return
-        place = names.index(self.palette.name) if self.palette.name in names else -1
-        self._use_theme(names[(place + 1) % len(names)])
-        self.say(f"theme: {self.palette.name}")
-
-    def _reload_theme(self) -> None:
-        problem = self.themes.problem
-        if self.palette.name in self.themes.changed():
-            self._use_theme(self.palette.name)
-        if self.themes.problem is not None and self.themes.problem != problem:
-            self.say(self.themes.problem, good=False)
-
-    def _use_theme(self, name: str) -> None:
-        self.palette = self.themes.get(name)
-        self.register_theme(self.palette.textual())
-        if self.theme == name:
-            self._watch_theme(name)
-        self.theme = name
-        for screen in self.screen_stack:
-            screen.refresh(layout=True)

@@ -7,23 +7,22 @@ The journal is only ever read, but for the inbox.
 import getpass
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.core import tree
 from cockpit.core.curve import Point
-from cockpit.core.experiment import Experiment, Status
+from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.core.ledger import total
-from cockpit.core.noise import pooled
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab
-from cockpit.lab.rows import EngineRow, Tag
+from cockpit.lab.rows import EngineRow
+from cockpit.ui.derived import derived
 from cockpit.ui.details import experiment_curve, read_details
 from cockpit.ui.live import LiveRun
 from cockpit.ui.snapshot import CurrentRun, Details, EngineState, Outcome, Slot, Snapshot
 from cockpit.ui.spawn import OneOffTick, own_cores, start_night, stay_on
+from cockpit.ui.tally import done_tonight
 
 MESSAGES = 600
 """The newest messages that a screen keeps."""
@@ -69,12 +68,15 @@ class Client:
             problem = str(error) if self.lab.journal.exists() else None
             self._forget()
         outcomes = self._answers() if self._journal else ()
+        engine = self._engine_state()
+        running = self._running()
         self._known = replace(
             self._known,
             at=time.time(),
-            engine=self._engine_state(),
+            engine=engine,
             problem=problem,
-            current=self._current(),
+            current=self._current(running if engine.alive else {}),
+            stranded=tuple(sorted({n for n, _ in running})) if engine.state == "dead" else (),
             outcomes=outcomes,
         )
         return self._known
@@ -139,6 +141,10 @@ class Client:
             slots=self._slots(journal),
         )
         self._read_experiments(journal, changed_tag=tag != known.tag)
+        of_tag = (e for e in (self._known.experiments or {}).values() if tag and e.tag == tag.name)
+        done = done_tonight(night, of_tag)
+        if done != self._known.done_tonight:
+            self._known = replace(self._known, done_tonight=done)
 
     def _read_experiments(self, journal: Journal, *, changed_tag: bool) -> None:
         revision = journal.revision()
@@ -150,45 +156,52 @@ class Client:
         if list(experiments) != sorted(experiments):
             experiments = dict(sorted(experiments.items()))
         self._known = replace(
-            self._known, experiments=experiments, **_derived(experiments, self._known.tag)
+            self._known, experiments=experiments, **derived(experiments, self._known.tag)
         )
 
     def _slots(self, journal: Journal) -> dict[int, Slot]:
         rows = journal.slots()
-        at = time.monotonic() if self.lab.engine_lives() else None
-        if at is None:
-            at = self._row.monotonic if self._row else 0.0
+        at = self._row.monotonic if self._row else 0.0
+        if self._engine_lives():  # a dead one's time does not go on
+            at = max(at, time.monotonic())
         return {
             number: Slot(device, ledger.category, total([ledger], at))
             for number, (device, ledger) in rows.items()
         }
+
+    def _engine_lives(self) -> bool:
+        now = time.monotonic()
+        if now - self._lives[1] >= LOCK_SECONDS:
+            self._lives = (self.lab.engine_lives(), now)
+        return self._lives[0]
 
     def _engine_state(self) -> EngineState:
         row = self._row
         if row is None or self._journal is None:
             return EngineState("fresh")
         now = time.monotonic()
-        if now - self._lives[1] >= LOCK_SECONDS:
-            self._lives = (self.lab.engine_lives(), now)
         # The age is counted from when this process first saw the beat: clocks may jump.
         if row.heartbeat_at != self._heartbeat[0]:
             first = self._heartbeat[0] == 0.0
             late = max(0.0, time.time() - row.heartbeat_at) if first else 0.0
             self._heartbeat = (row.heartbeat_at, now - late)
         state = row.state if row.state in {"running", "paused"} else "stopped"
-        if state != "stopped" and not self._lives[0]:
+        if state != "stopped" and not self._engine_lives():
             state = "dead"
         return EngineState(state, max(0.0, now - self._heartbeat[1]), row.activity, row.reason)
 
-    def _current(self) -> tuple[CurrentRun, ...]:
-        experiments, slots = self._known.experiments or {}, self._known.slots or {}
-        running = {
+    def _running(self) -> dict[tuple[int, int], Run]:
+        """Return the runs that the journal calls running, by experiment and number."""
+        return {
             (run.experiment, run.number): run
-            for e in experiments.values()
+            for e in (self._known.experiments or {}).values()
             if e.status is Status.RUNNING or (e.runs and e.runs[-1].state == "running")
             for run in e.runs
             if run.state == "running"
         }
+
+    def _current(self, running: Mapping[tuple[int, int], Run]) -> tuple[CurrentRun, ...]:
+        experiments, slots = self._known.experiments or {}, self._known.slots or {}
         self._live = {key: live for key, live in self._live.items() if key in running}
         current = []
         for key, run in running.items():
@@ -276,21 +289,3 @@ class Client:
         device = (self._known.setup or {}).get("device")
         if device == "cpu" and len(self._cores) > 1:
             stay_on({max(self._cores)})
-
-
-def _derived(experiments: Mapping[int, Experiment], tag: Tag | None) -> dict[str, Any]:
-    """Return what follows from the experiments of a tag."""
-    name = tag.name if tag else ""
-    own = [e for e in experiments.values() if e.tag == name]
-    best = tree.best(experiments, name)
-    sound = frozenset(tree.sound_ids(experiments))
-    line = tree.lineage(experiments, best.id) if best else []
-    return {
-        "counts": Counter(str(e.status) for e in own),
-        "baseline": tree.baseline(own, name),
-        "best": best,
-        "best_line": frozenset(e.id for e in line),
-        "sound": sound,
-        "noise": pooled(e.scores for e in own),
-        "awaiting": tuple(e.id for e in own if e.status is Status.BORDERLINE),
-    }

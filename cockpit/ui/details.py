@@ -1,6 +1,6 @@
 """Everything about one experiment, read when it is opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cockpit.core.curve import Point
 from cockpit.core.experiment import Experiment
@@ -25,15 +25,17 @@ def read_details(
     if own.runs:
         directory = lab.run_directory(number, own.runs[-1].number)
         log = RunDirectory(directory).log_tail(LOG_LINES, 300)
+    proposal = journal.proposal(number)
     return Details(
         experiment=own,
         parent=parent,
-        proposal=journal.proposal(number),
+        proposal=proposal,
         verdicts=tuple(journal.verdicts(number)),
         diff=_diff(lab, own, parent) if parent else (),
         log=tuple(log),
         curve=experiment_curve(lab, own),
         parent_curve=experiment_curve(lab, parent) if parent else (),
+        base_values=_values(lab, parent, proposal.constants or {}) if parent else {},
     )
 
 
@@ -53,6 +55,20 @@ def _diff(lab: Lab, own: Experiment, parent: Experiment) -> tuple[str, ...]:
     import difflib  # 5 ms that the first paint need not wait for
 
     return tuple(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+
+def _values(lab: Lab, experiment: Experiment, names: Iterable[str]) -> dict[str, object]:
+    """Return an experiment's values of these constants, where its text is still there."""
+    wanted, lines = set(names), _train_py(lab, experiment)
+    if not wanted or lines is None:
+        return {}
+    from cockpit.core.constants import ConstantsError, read
+
+    try:
+        constants = read("\n".join(lines) + "\n")
+    except ConstantsError:
+        return {}
+    return {name: constants[name].value for name in wanted & constants.keys()}
 
 
 def _train_py(lab: Lab, experiment: Experiment) -> list[str] | None:

@@ -15,6 +15,15 @@ class Send(Message):
         self.arguments = dict(arguments or {})
 
 
+class Decide(Message):
+    """Keep or discard an experiment by hand."""
+
+    def __init__(self, verb: str, experiment: int) -> None:
+        super().__init__()
+        self.verb = verb
+        self.experiment = experiment
+
+
 class Say(Message):
     """A line for the person, in the place where outcomes are shown."""
 

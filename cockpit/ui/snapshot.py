@@ -5,14 +5,15 @@ pane tells by `is` whether it has anything to do.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.core.curve import Point
-from cockpit.core.experiment import Experiment, Hint, Proposal
+from cockpit.core.experiment import Experiment, Hint, Proposal, Status
 from cockpit.core.noise import Noise
 from cockpit.lab.metrics import Evaluation, Step
 from cockpit.lab.rows import DecisionEvent, Message, Night, Tag
+from cockpit.ui.tally import TagSummary, limit_of
 
 UNKNOWN_NOISE = Noise(None, 0, 0)
 STALE_SECONDS = 12.0
@@ -103,8 +104,14 @@ class Snapshot:
     night: Night | None = None
     experiments: Mapping[int, Experiment] | None = None
     """By id, ascending; the same object as before when nothing changed."""
-    counts: Mapping[str, int] | None = None
-    """Experiments of the tag by status."""
+    counts: Mapping[Status, int] | None = None
+    """Experiments of the tag by status, the baseline not counted."""
+    ideas: int = 0
+    """Those of them that have a verdict."""
+    done_tonight: int = 0
+    """Experiments of this night that are done, as its limit counts them; 0 without one."""
+    others: tuple[TagSummary, ...] = ()
+    """The other tags of the lab, the newest first."""
     baseline: Experiment | None = None
     best: Experiment | None = None
     best_line: frozenset[int] = frozenset()
@@ -117,22 +124,40 @@ class Snapshot:
     messages: tuple[Message, ...] = ()
     slots: Mapping[int, Slot] | None = None
     current: tuple[CurrentRun, ...] = ()
+    """The runs under way; none where no engine lives."""
+    stranded: tuple[int, ...] = ()
+    """Experiments whose run a dead engine left behind."""
     outcomes: tuple[Outcome, ...] = ()
     """Answers that arrived since the snapshot before."""
 
     @property
-    def total(self) -> int:
-        """Return how many ideas there are, the baseline not counted."""
-        return max(0, sum((self.counts or {}).values()) - (self.baseline is not None))
+    def limit(self) -> int | None:
+        """Return how many experiments this night may claim, or None."""
+        return limit_of(self.night)
+
+    @property
+    def kept(self) -> int:
+        """Return how many ideas are kept."""
+        return (self.counts or {}).get(Status.KEPT, 0)
+
+    @property
+    def gain(self) -> float | None:
+        """Return how far the best lies from the baseline; None while the baseline is the best."""
+        best, baseline = self.best, self.baseline
+        if best is None or baseline is None or best.id == baseline.id:
+            return None
+        own, first = best.val_bpb, baseline.val_bpb
+        return own - first if own is not None and first is not None else None
 
     @property
     def busy(self) -> float | None:
-        """Return the share of the slots' time spent training, 0 to 1."""
+        """Return the share of the slots' time spent training and evaluating, 0 to 1."""
         slots = (self.slots or {}).values()
         whole = sum(sum(slot.seconds.values()) for slot in slots)
         if whole < 1.0:
             return None
-        return sum(slot.seconds.get("training", 0.0) for slot in slots) / whole
+        work = ("training", "evaluation")
+        return sum(slot.seconds.get(name, 0.0) for slot in slots for name in work) / whole
 
     @property
     def proposer(self) -> str | None:
@@ -156,3 +181,5 @@ class Details:
     """Last lines of the newest run's log."""
     curve: tuple[Point, ...]
     parent_curve: tuple[Point, ...]
+    base_values: Mapping[str, object] = field(default_factory=dict)
+    """The parent's values of the constants that the proposal changes, as far as known."""

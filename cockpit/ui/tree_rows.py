@@ -1,6 +1,6 @@
 """Pure: experiments become the rows of a tree, in the order in which a tree is read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from cockpit.core.experiment import Experiment
@@ -16,6 +16,45 @@ class Row:
     id: int
     connectors: str
     """Ends in `├` or `└`; empty for a root."""
+
+    @property
+    def key(self) -> int | str:
+        """Return what the row is known by."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Another tag, in one line; its tree stands below it while it is open."""
+
+    tag: str
+    is_open: bool
+
+    @property
+    def key(self) -> int | str:
+        """Return what the row is known by."""
+        return self.tag
+
+
+def history_rows(
+    experiments: Mapping[int, Experiment],
+    present: str | None,
+    others: Iterable[str],
+    opened: Collection[str],
+) -> list[Row | Fold]:
+    """Return the present tag's tree, then each other tag folded into one row, or open."""
+    names = list(others)
+    if not names:
+        return list(tree_rows(experiments))
+    groups: dict[str, dict[int, Experiment]] = {}
+    for number, experiment in experiments.items():
+        groups.setdefault(experiment.tag, {})[number] = experiment
+    rows: list[Row | Fold] = list(tree_rows(groups.get(present or "", {})))
+    for name in names:
+        rows.append(Fold(name, name in opened))
+        if name in opened:
+            rows += tree_rows(groups.get(name, {}))
+    return rows
 
 
 def tree_rows(experiments: Mapping[int, Experiment]) -> list[Row]:

@@ -1,8 +1,8 @@
 """The words and glyphs of the screen, in one place: never a colour alone, never a glyph alone."""
 
 from cockpit.core.experiment import Experiment, Status
-from cockpit.ui.snapshot import EngineState
-from cockpit.ui.text import age
+from cockpit.ui.snapshot import EngineState, Snapshot
+from cockpit.ui.text import age, clock
 
 GLYPHS = {
     Status.QUEUED: "·",
@@ -72,16 +72,35 @@ def engine_word(engine: EngineState) -> tuple[str, str]:
     """Return how the engine is, glyph and word, and its palette key."""
     sign = ENGINE_GLYPHS[engine.state]
     if engine.state == "dead":
-        return f"{sign} engine died: b repairs (`cockpit start`)", "error"
+        return f"{sign} engine died: b repairs", "error"
     if engine.state == "fresh":
         return f"{sign} nothing started yet", "muted"
     if engine.stale:
-        return f"{sign} {engine.state}, silent for {int(engine.heartbeat_age or 0)} s", "warning"
+        return f"{sign} {engine.state}, silent {clock(engine.heartbeat_age)}", "warning"
     if engine.state == "running":
         return f"{sign} live", "live"
     if engine.state == "paused":
         return f"{sign} paused", "yours"
     return f"{sign} stopped", "muted"
+
+
+def idle_word(engine: EngineState) -> str:
+    """Return what a living engine does when it runs nothing."""
+    if engine.state == "paused":
+        return "nothing new starts"
+    if engine.activity.startswith("ending"):
+        return engine.activity
+    return "waiting for an idea"
+
+
+def ideas_word(snapshot: Snapshot) -> str:
+    """Return how many ideas there are, and of how many where the night has a limit."""
+    limit = snapshot.limit
+    if limit is None:
+        return f"{snapshot.ideas} ideas" if snapshot.ideas != 1 else "1 idea"
+    # A tag that had ideas before this night has more of them than the limit counts.
+    what = "ideas" if snapshot.done_tonight == snapshot.ideas else "tonight"
+    return f"{snapshot.done_tonight} of {limit} {what}"
 
 
 def ago(at: float, now: float) -> str:

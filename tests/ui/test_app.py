@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual import events
+from textual.geometry import Size
 from textual.widgets import Input
 
 from cockpit.core.experiment import Event, Proposal, Status, Verdict
@@ -20,6 +22,7 @@ from cockpit.ui.screens.experiment import ExperimentScreen
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.screens.start import StartScreen
 
+SETUP = {"corpus": "stdlib", "device": "cpu", "budget_seconds": 60.0}
 HEAVY = ("torch", "litellm", "optuna", "git", "numpy")
 HOSTILE = "[bold]\x1b[31m\x1b]0;owned\x07🙂日本語\u202e " + "x" * 10_000
 SIZES = [(200, 50), (120, 40), (100, 30), (80, 24), (45, 35), (40, 10), (20, 5)]
@@ -133,7 +136,7 @@ async def test_a_moved_cursor_stays_on_its_experiment(night: Any, screen: Any, u
         assert history.selected.id == 1
 
 
-async def test_ten_thousand_experiments_scroll_to_the_end(
+async def test_thousands_of_experiments_scroll_to_the_end(
     night: Any, screen: Any, until: Any, picture: Any
 ) -> None:
     with night.journal.transaction():
@@ -167,11 +170,68 @@ async def test_a_refusal_is_told(night: Any, screen: Any, until: Any, picture: A
     night.a_few()
     with night.alive():
         async with screen() as pilot:
-            await pilot.press("home", "a")
+            await pilot.press("y", "a")
             await until(pilot, night.journal.waiting_commands, "the command")
             (command,) = night.journal.waiting_commands()
             night.journal.answer(command.id, "refused", "accept is not possible: it is kept")
-            await until(pilot, lambda: "! accept: accept is not possible" in picture(pilot.app))
+            await until(pilot, lambda: " ! accept is not possible" in picture(pilot.app))
+
+
+async def test_a_verdict_of_the_rule_is_turned_around_only_after_a_question(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    with night.alive():
+        async with screen() as pilot:
+            history = pilot.app.query_one(HistoryPane)
+            await pilot.press("home", "down", "down")
+            assert history.selected.id == 2
+            await until(pilot, lambda: "a accept" in picture(pilot.app))
+            assert "r reject" not in picture(pilot.app)
+            await pilot.press("a")
+            asked = "#2 is worse than its base by 0.2000. Keep it all the"
+            await until(pilot, lambda: asked in picture(pilot.app))
+            await pilot.press("escape")
+            assert night.journal.waiting_commands() == []
+            await pilot.press("a", "enter")
+            await until(pilot, night.journal.waiting_commands, "the command")
+            assert night.journal.waiting_commands()[0].arguments == {"id": 2}
+
+
+async def test_a_baseline_is_not_judged_and_says_why(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    async with screen() as pilot:
+        await pilot.press("home")
+        await until(pilot, lambda: "a accept" not in picture(pilot.app))
+        await pilot.press("a")
+        await until(pilot, lambda: "#0 is a baseline: it is measured" in picture(pilot.app))
+        assert night.journal.waiting_commands() == []
+
+
+async def test_other_tags_are_folded_below_the_present_one(
+    night: Any, screen: Any, until: Any, picture: Any
+) -> None:
+    night.a_few()
+    night.tag = "nov21"
+    night.journal.add_tag("nov21", SETUP, "setup", "cpu", {})
+    night.journal.begin_night("nov21", {"proposer": "search"})
+    night.judged(None, Status.KEPT, 2.1, "baseline")
+    night.judged(5, Status.DISCARDED, 2.3, "a later idea")
+    async with screen() as pilot:
+        history = pilot.app.query_one(HistoryPane)
+        await until(pilot, lambda: "▸ nov20 · 4 ideas, 1 kept · best 2.0000" in picture(pilot.app))
+        shown = picture(pilot.app)
+        assert "halve the batch" not in shown
+        assert "1 idea · 0 kept" in shown
+        assert "best 2.1" in shown
+        assert history.selected.id == 6
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "halve the batch" in picture(pilot.app))
+        assert "▾ nov20" in picture(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "halve the batch" not in picture(pilot.app))
 
 
 async def test_space_pauses_and_resumes(night: Any, screen: Any, until: Any, picture: Any) -> None:
@@ -235,8 +295,6 @@ async def test_a_wrong_command_is_told_and_stays_to_be_mended(
 
 
 async def test_a_paste_of_100_kilobytes_is_bounded(night: Any, screen: Any, until: Any) -> None:
-    from textual import events
-
     night.a_few()
     async with screen() as pilot:
         await pilot.press("i")
@@ -285,6 +343,9 @@ async def test_a_night_that_ended_is_shown_with_its_reason(
         assert "b begins" in picture(pilot.app)
         await pilot.press("b")
         await until(pilot, lambda: "Begin a night" in picture(pilot.app))
+        shown = picture(pilot.app)
+        for fact in ("tag     nov20", "budget  1m a run", "corpus  stdlib", "limits  none"):
+            assert fact in shown
         await pilot.press("escape")
         await pilot.pause()
         assert "Begin a night" not in picture(pilot.app)
@@ -294,10 +355,17 @@ async def test_a_dead_engine_says_how_to_repair(
     night: Any, screen: Any, until: Any, picture: Any
 ) -> None:
     night.a_few()
+    number = night.running(1)
+    night.write_metrics(number, 1, [{"kind": "phase", "phase": "training", "at": 0.0}])
     night.beat("running")
     async with screen() as pilot:
-        await until(pilot, lambda: "cockpit start" in pilot.app.query_one(StatusLine).lines_text)
-        assert "The engine died" in picture(pilot.app)
+        await until(pilot, lambda: "b repairs" in pilot.app.query_one(StatusLine).lines_text)
+        shown = picture(pilot.app)
+        assert "The engine died" in shown
+        assert f"#{number} waits for repair" in shown
+        assert "training" not in shown
+        assert "b repair " in pilot.app.query_one(KeyLine).lines_text
+        assert "begin" not in pilot.app.query_one(KeyLine).lines_text
 
 
 async def test_the_card_of_a_fresh_lab_tells_why_it_could_not_begin(
@@ -310,6 +378,49 @@ async def test_the_card_of_a_fresh_lab_tells_why_it_could_not_begin(
         await pilot.press("enter")
         await until(pilot, lambda: "Enter tries again" in picture(pilot.app), "the error")
         assert isinstance(pilot.app.screen, StartScreen)
+
+
+@pytest.mark.parametrize("size", [(45, 35), (80, 24), (120, 40), (40, 12)])
+async def test_the_card_shows_warnings_limits_and_what_to_do_at_every_size(
+    night: Any, screen: Any, until: Any, picture: Any, size: tuple[int, int]
+) -> None:
+    facts = [
+        ("device", "CPU, an invented processor of 3.00 GHz, trains on 1 thread(s), 33 GB", ""),
+        ("preset", "cpu: a small model for a processor, a minute a run", ""),
+        ("corpus", "stdlib", ""),
+        ("budget", "60 s a run", "one minute, because there is no GPU"),
+        ("proposer", "search", ""),
+        ("sandbox", "none: trainings run as you, without your environment", "unsandboxed"),
+        ("limits", "none: until you stop it", ""),
+    ]
+    card = StartCard("A first night", tuple(CardLine(*fact) for fact in facts))
+    async with screen(*size, card=card) as pilot:
+        await until(pilot, lambda: "Enter begins the night" in picture(pilot.app))
+        shown = picture(pilot.app)
+        if size[1] < 20:
+            assert "there is more" in shown
+            await pilot.press("end")
+            await until(pilot, lambda: "until you stop" in picture(pilot.app))
+            assert "Enter begins the night" in picture(pilot.app)
+        else:
+            assert "there is more" not in shown
+            assert "! unsandboxed" in shown
+            assert "you," in shown
+            assert "limits" in shown
+
+
+@pytest.mark.parametrize("pane", ["2", "3"])
+async def test_a_pane_that_was_resized_while_hidden_is_drawn_for_its_width(
+    night: Any, screen: Any, until: Any, picture: Any, pane: str
+) -> None:
+    night.a_few()
+    async with screen(120, 40) as pilot:
+        await until(pilot, lambda: "+0.2000" in picture(pilot.app))
+        for width in (45, 120, 30, 60, 120, 45, 120):
+            pilot.app.post_message(events.Resize(Size(width, 40), Size(width, 40)))
+            await pilot.press(pane)
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "+0.2000  2.2000" in picture(pilot.app))
 
 
 async def test_no_card_is_shown_where_a_night_has_been(night: Any, screen: Any) -> None:

@@ -1,10 +1,12 @@
 """What the screen knows of a lab."""
 
 import shutil
+import time
 from collections.abc import Callable
 from typing import Any
 
-from cockpit.core.experiment import Event, Status, Verdict
+from cockpit.core.experiment import Event, Proposal, Status, Verdict
+from cockpit.core.ledger import SlotLedger
 from cockpit.ui.client import Client
 from cockpit.ui.snapshot import Outcome
 
@@ -32,10 +34,10 @@ def test_a_snapshot_tells_best_baseline_noise_and_what_awaits(night: Any) -> Non
     assert snapshot.best_line == {0, 1}
     assert snapshot.awaiting == (3,)
     assert snapshot.noise.runs == 2
-    assert snapshot.total == 4
+    assert (snapshot.ideas, snapshot.kept) == (4, 1), "the baseline is no idea"
     assert snapshot.proposer == "search"
     assert dict(snapshot.counts or {}) == {
-        "kept": 2, "discarded": 1, "borderline": 1, "crashed": 1,
+        "kept": 1, "discarded": 1, "borderline": 1, "crashed": 1,
     }  # fmt: skip
 
 
@@ -88,11 +90,12 @@ def test_the_run_under_way_comes_with_its_curve_and_its_bases(
     night.write_metrics(1, 1, [step(n, n / 10, 5.0) for n in range(600)])
     number = night.running(1)
     client = Client(night.lab)
-    (run,) = client.snapshot().current
-    assert (run.experiment, run.phase, run.curve) == (number, "starting", ())
-    assert len(run.base_curve) == 600
-    night.write_metrics(number, 1, [phase("training"), step(1, 0.1, 7.0), step(2, 0.2, None)])
-    (run,) = client.snapshot().current
+    with night.alive():
+        (run,) = client.snapshot().current
+        assert (run.experiment, run.phase, run.curve) == (number, "starting", ())
+        assert len(run.base_curve) == 600
+        night.write_metrics(number, 1, [phase("training"), step(1, 0.1, 7.0), step(2, 0.2, None)])
+        (run,) = client.snapshot().current
     assert (run.phase, run.curve) == ("training", ((0.1, 7.0), (0.2, None)))
     assert run.budget_seconds == 60.0
     assert run.base == 1
@@ -102,7 +105,8 @@ def test_a_curve_of_a_long_run_is_thinned(night: Any, step: Callable[..., dict[s
     night.a_few()
     number = night.running(1)
     night.write_metrics(number, 1, [step(n, n / 10, 5.0) for n in range(9_000)])
-    (run,) = Client(night.lab).snapshot().current
+    with night.alive():
+        (run,) = Client(night.lab).snapshot().current
     assert len(run.curve) <= 4_000
     assert run.step is not None
     assert run.step.step == 8_999
@@ -114,14 +118,15 @@ def test_a_training_that_begins_anew_begins_its_curve_anew(
     night.a_few()
     number = night.running(1)
     night.write_metrics(number, 1, [step(1, 9.0, 5.0), step(1, 0.1, 7.0)])
-    (run,) = Client(night.lab).snapshot().current
+    with night.alive():
+        (run,) = Client(night.lab).snapshot().current
     assert run.curve == ((0.1, 7.0),)
 
 
 def test_a_journal_may_vanish_and_come_back(night: Any) -> None:
     night.a_few()
     client = Client(night.lab)
-    assert client.snapshot().total == 4
+    assert client.snapshot().ideas == 4
     night.forget()
     shutil.rmtree(night.lab.state)
     assert client.snapshot().engine.state == "fresh"
@@ -180,3 +185,52 @@ def test_a_start_that_fails_says_why(night: Any) -> None:
     error = Client(night.lab).start([], lambda text: None)
     assert error
     assert "Traceback" not in error
+
+
+def test_a_dead_engines_run_waits_and_its_time_stands_still(night: Any) -> None:
+    night.a_few()
+    number = night.running(1)
+    night.beat("running")
+    client = Client(night.lab)
+    snapshot = client.snapshot()
+    assert snapshot.engine.state == "dead"
+    assert snapshot.current == ()
+    assert snapshot.stranded == (number,)
+    before = snapshot.slots
+    night.journal.add_message("engine", "engine", "something is written")
+    assert client.snapshot().slots == before
+
+
+def test_busy_is_training_and_evaluation(night: Any) -> None:
+    night.a_few()
+    night.beat("stopped")
+    seconds = {"training": 60.0, "evaluation": 20.0, "startup": 20.0}
+    night.journal.set_slot(0, "a processor", SlotLedger("other", time.monotonic(), seconds))
+    busy = Client(night.lab).snapshot().busy
+    assert busy is not None
+    assert abs(busy - 0.8) < 0.01
+
+
+def test_a_limit_counts_what_the_night_has_done_and_is_never_passed(night: Any) -> None:
+    night.journal.begin_night(night.tag, {"max_experiments": 2})
+    night.a_few()
+    number = night.journal.last_night().id
+    night.journal.change_night(number, claimed=2)
+    night.running(1)
+    client = Client(night.lab)
+    assert (client.snapshot().limit, client.snapshot().done_tonight) == (2, 1)
+    night.journal.change_night(number, claimed=9)
+    assert client.snapshot().done_tonight == 2
+
+
+def test_details_of_a_queued_one_tell_the_bases_values(night: Any) -> None:
+    night.a_few()
+    night.write_metrics(1, 1, [])
+    (night.lab.run_directory(1, 1) / "train.py").write_text("LR = 0.02\nDEPTH = 4\n")
+    proposal = Proposal("a step", "search", constants={"LR": 0.04})
+    number = night.journal.add_experiment(night.tag, 1, proposal)
+    client = Client(night.lab)
+    client.snapshot()
+    details = client.details(number)
+    assert details is not None
+    assert details.base_values == {"LR": 0.02}

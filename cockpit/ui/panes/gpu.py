@@ -1,28 +1,25 @@
 """The GPU pane: the run under way, its loss over its base's at equal time, and its figures."""
 
-import time
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from cockpit.core.curve import HALF_LIFE_SHARE, Point, lead, smooth, thin
 from cockpit.ui.charts import Scale, bar, braille, loss_scale
+from cockpit.ui.idle_lines import idle_lines
 from cockpit.ui.lines import TextLines
 from cockpit.ui.messages import Begin
-from cockpit.ui.snapshot import CurrentRun, Slot, Snapshot
+from cockpit.ui.snapshot import CurrentRun, Snapshot
 from cockpit.ui.text import (
     NOTHING,
     Line,
     Span,
-    bpb,
     clean,
     clock,
     count,
     fit,
     percent,
-    signed,
     size,
-    wrap,
 )
 from cockpit.ui.words import PHASES
 
@@ -42,7 +39,7 @@ class GpuPane(TextLines):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right_square_bracket,n", "slot(1)", "next slot"),
         Binding("left_square_bracket,p", "slot(-1)", "slot before", show=False),
-        Binding("enter", "begin", "begin a night"),
+        Binding("enter", "begin", "begin", show=False),
     ]
     can_focus = True
 
@@ -81,7 +78,7 @@ class GpuPane(TextLines):
             self.show(self.snapshot)
 
     def action_begin(self) -> None:
-        """Begin a night."""
+        """Begin a night, or repair one."""
         self.post_message(Begin())
 
     def _title(self, snapshot: Snapshot) -> None:
@@ -109,7 +106,7 @@ def gpu_lines(snapshot: Snapshot, position: int, width: int, height: int) -> lis
     if width < 8 or height < 1:
         return []
     if run is None:
-        return _idle(snapshot, slots[position][1] if position < len(slots) else None, width)
+        return idle_lines(snapshot, width)
     figures = _figures(snapshot, run, width)
     room = height - len(figures)
     chart = _chart(run, width, room) if room >= LEAST_CHART_LINES + 1 else []
@@ -171,7 +168,7 @@ def _figures(snapshot: Snapshot, run: CurrentRun, width: int) -> list[Line]:
         ),
         _progress(run, width),
     ]
-    pace = _pace(run)
+    pace = _pace(run, width)
     if pace:
         lines.append(pace)
     loss = NOTHING if step is None or step.loss is None else f"{step.loss:.3f}"
@@ -217,7 +214,7 @@ def _progress(run: CurrentRun, width: int) -> Line:
     return ((full, "running"), (empty, "queued"), (words, ""))
 
 
-def _pace(run: CurrentRun) -> Line | None:
+def _pace(run: CurrentRun, width: int) -> Line | None:
     if not run.curve or not run.base_curve or not run.budget_seconds:
         return None
     ahead = lead(run.curve, run.base_curve, run.budget_seconds * HALF_LIFE_SHARE)
@@ -227,7 +224,10 @@ def _pace(run: CurrentRun) -> Line | None:
     where = "below" if difference < 0 else "above"
     key = "kept" if difference < 0 else "muted"
     text = f"{abs(difference):.3f} {where} base #{run.base}"
-    return (("pace ", "muted"), (text, key), (f" at {clock(seconds)} (training loss)", "muted"))
+    at = f" at {clock(seconds)}"
+    room = width - len("pace ") - len(text)
+    after = next((a for a in (f"{at} (training loss)", at) if len(a) <= room), "")
+    return (("pace ", "muted"), (fit(text, len(text) + min(0, room)), key), (after, "muted"))
 
 
 def _budget_note(snapshot: Snapshot, seconds: float | None, width: int) -> list[Line]:
@@ -235,60 +235,4 @@ def _budget_note(snapshot: Snapshot, seconds: float | None, width: int) -> list[
     if device != "cpu" or seconds != DEFAULT_CPU_BUDGET_SECONDS:
         return []
     text = "1 minute a run, as there is no GPU (see --budget)"
-    return [((text[:width], "muted"),)]
-
-
-def _idle(snapshot: Snapshot, slot: Slot | None, width: int) -> list[Line]:
-    """Say why nothing runs, and what to do."""
-    engine, night = snapshot.engine, snapshot.night
-    if engine.alive:
-        what = "paused: nothing new starts" if engine.state == "paused" else "waiting for an idea"
-        category = slot.category if slot and engine.state != "paused" else ""
-        words = [(what + (f" ({category})" if category not in {"", "proposing"} else ""), "yours")]
-        words += [(clean(text, 300), "muted") for text in (engine.activity, engine.reason) if text]
-        return _paragraphs(words, width)
-    if engine.state == "fresh":
-        return _paragraphs([("Nothing has been started here yet.", ""), _how(engine.state)], width)
-    if engine.state == "dead":
-        words = [
-            ("The engine died. Nothing is lost; a run that still trains is adopted.", "error"),
-            _how("dead"),
-        ]
-        return _paragraphs(words, width)
-    words = []
-    if night is not None:
-        at = time.strftime("%H:%M", time.localtime(night.ended_at)) if night.ended_at else ""
-        after = clock(night.elapsed or (night.ended_at or night.started_at) - night.started_at)
-        head = f"The night ended at {at} after {after}." if at else "The night was stopped."
-        words.append((head, "heading"))
-    reason = (night.reason if night else None) or engine.reason
-    if reason:
-        words.append((clean(reason, 300), ""))
-    return [*_paragraphs([*words, _how("stopped")], width), *_summary(snapshot)]
-
-
-def _how(state: str) -> Span:
-    if state == "dead":
-        return "b repairs and goes on (or: cockpit start)", "yours"
-    return "b begins a new night (or: cockpit start)", "yours"
-
-
-def _summary(snapshot: Snapshot) -> list[Line]:
-    counts, best, baseline = snapshot.counts or {}, snapshot.best, snapshot.baseline
-    told = [f"{counts[key]} {key}" for key in counts if counts[key] and key != "queued"]
-    lines: list[Line] = [(), (("  ".join(told), "muted"),)]
-    if best and baseline and best.val_bpb is not None and baseline.val_bpb is not None:
-        gain = signed(best.val_bpb - baseline.val_bpb)
-        lines.append((("best ", "muted"), (f"#{best.id} {bpb(best.val_bpb)} {gain}", "best")))
-    seconds: dict[str, float] = {}
-    for slot in (snapshot.slots or {}).values():
-        for name, value in slot.seconds.items():
-            seconds[name] = seconds.get(name, 0.0) + value
-    spent = [f"{name} {clock(value)}" for name, value in seconds.items() if value >= 1.0]
-    if spent:
-        lines.append((("time: " + ", ".join(spent), "muted"),))
-    return lines
-
-
-def _paragraphs(words: list[Span], width: int) -> list[Line]:
-    return [((line, key),) for text, key in words for line in wrap(text, width)]
+    return [((fit(text, width), "muted"),)]

@@ -1,6 +1,7 @@
 """The history pane: the tree of experiments, one line each, thousands of them without delay."""
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.style import Style
@@ -9,15 +10,15 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from cockpit.core.experiment import Experiment, Status
+from cockpit.ui.deciding import why_not
+from cockpit.ui.history_lines import Shown, experiment_line, fold_line
 from cockpit.ui.lines import NO_LINE, LineView
-from cockpit.ui.messages import Open, Send
+from cockpit.ui.messages import Decide, Open, Say
 from cockpit.ui.snapshot import Snapshot
-from cockpit.ui.text import Line, Span, bpb, clean, fit, signed
-from cockpit.ui.tree_rows import Row, tree_rows
-from cockpit.ui.words import PHASES, ago, glyph, status_word, style_key
+from cockpit.ui.text import Line
+from cockpit.ui.tree_rows import Fold, Row, history_rows
+from cockpit.ui.words import ago
 
-COLUMNS = (("word", 10, 0), ("delta", 8, 46), ("bpb", 8, 36), ("proposer", 9, 76), ("age", 5, 56))
-"""Right-hand columns in order: name, cells, and from which pane width on they are shown."""
 AGE_SECONDS = 20.0
 """Ages are looked at this often."""
 
@@ -31,8 +32,11 @@ class HistoryPane(LineView):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open"),
+        Binding("enter", "fold", "open or fold"),
         Binding("a", "decide('accept')", "accept"),
         Binding("r", "decide('reject')", "reject"),
+        Binding("a", "say_why('accept')", show=False),
+        Binding("r", "say_why('reject')", show=False),
         Binding("y", "next_awaiting", "next of yours", show=False),
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
@@ -53,19 +57,26 @@ class HistoryPane(LineView):
         self.cursor = 0
         self.follows = True
         """Whether the cursor stays on the newest experiment, until a person moves it."""
-        self._rows: list[Row] = []
-        self._places: dict[int, int] = {}
+        self._rows: list[Row | Fold] = []
+        self._opened: set[str] = set()
+        """Other tags whose trees are shown."""
+        self._places: dict[int | str, int] = {}
         self._cache: dict[int, tuple[tuple[object, ...], Line]] = {}
-        self._columns: tuple[tuple[str, int], ...] = ()
+        self._offers: tuple[bool, ...] = ()
         self._ages_at = 0.0
         self._phases: dict[int, str] = {}
 
     @property
     def selected(self) -> Experiment | None:
-        """Return the experiment under the cursor."""
-        if self.snapshot is None or not 0 <= self.cursor < len(self._rows):
+        """Return the experiment under the cursor; None on the line of another tag."""
+        row = self._row
+        if self.snapshot is None or not isinstance(row, Row):
             return None
-        return (self.snapshot.experiments or {}).get(self._rows[self.cursor].id)
+        return (self.snapshot.experiments or {}).get(row.id)
+
+    @property
+    def _row(self) -> Row | Fold | None:
+        return self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
@@ -80,23 +91,39 @@ class HistoryPane(LineView):
             self.refresh_changed()
             if self.follows:
                 self._bring_into_view()
+        self._offer()
 
     def _read_tree(self, snapshot: Snapshot) -> None:
-        selected = self._rows[self.cursor].id if self.cursor < len(self._rows) else None
+        row = self._row
+        selected = row.key if row is not None else None
         experiments = snapshot.experiments or {}
-        rows = tree_rows(experiments)
+        tag = snapshot.tag.name if snapshot.tag else None
+        rows = history_rows(experiments, tag, [o.tag for o in snapshot.others], self._opened)
         if rows != self._rows:
             self._rows = rows
-            self._places = {row.id: place for place, row in enumerate(rows)}
+            self._places = {row.key: place for place, row in enumerate(rows)}
             for number in self._cache.keys() - self._places.keys():
                 del self._cache[number]
         if self.follows and experiments:
-            selected = snapshot.current[0].experiment if snapshot.current else _newest(experiments)
+            selected = (
+                snapshot.current[0].experiment if snapshot.current else _newest(experiments, tag)
+            )
         self.cursor = self._places.get(selected if selected is not None else -1, 0)
 
+    def _offer(self) -> None:
+        """Have the keys told anew where the cursor's line can do other things than before."""
+        own = self.selected
+        offers = (
+            own is None,
+            *(own is not None and why_not(own, verb) is None for verb in ("accept", "reject")),
+        )
+        if offers != self._offers:
+            self._offers = offers
+            if self.is_attached:
+                self.screen.refresh_bindings()
+
     def _title(self, snapshot: Snapshot) -> None:
-        counts = snapshot.counts or {}
-        words = [str(snapshot.total), f"{counts.get(Status.KEPT, 0)} kept"]
+        words = [f"{snapshot.ideas} idea{'s' * (snapshot.ideas != 1)}", f"{snapshot.kept} kept"]
         if snapshot.awaiting:
             words.append(f"{len(snapshot.awaiting)} yours")
         title = f"1 History  {' · '.join(words)}"
@@ -110,13 +137,11 @@ class HistoryPane(LineView):
     # ---- lines -----------------------------------------------------------------------------
 
     def line_count(self) -> int:
-        """Return the number of experiments."""
+        """Return the number of rows."""
         return len(self._rows)
 
     def relayout(self) -> None:
-        """Choose the columns that the width holds."""
-        width = self.line_width
-        self._columns = tuple((name, cells) for name, cells, least in COLUMNS if width >= least)
+        """Forget the lines of another width."""
         self._cache.clear()
 
     def line_at(self, index: int) -> Line:
@@ -125,12 +150,16 @@ class HistoryPane(LineView):
         if snapshot is None or snapshot.experiments is None:
             return NO_LINE
         row = self._rows[index]
+        if isinstance(row, Fold):
+            about = next((o for o in snapshot.others if o.tag == row.tag), None)
+            return fold_line(row, about, self.line_width) if about else NO_LINE
         experiment = snapshot.experiments[row.id]
         parent = (
             snapshot.experiments.get(experiment.parent) if experiment.parent is not None else None
         )
         best = snapshot.best.id if snapshot.best else None
         shown_age = ago(experiment.decided_at or experiment.created_at, self._ages_at)
+        phase = self._phases.get(experiment.id)
         key: tuple[object, ...] = (
             experiment,
             parent.val_bpb if parent else None,
@@ -139,75 +168,18 @@ class HistoryPane(LineView):
             experiment.id in snapshot.best_line,
             experiment.id in snapshot.sound,
             snapshot.noise.sigma,
-            self._phases.get(experiment.id),
+            phase,
+            experiment.status is Status.RUNNING and snapshot.engine.alive,
             shown_age,
             self.line_width,
         )
         known = self._cache.get(row.id)
         if known is not None and known[0] == key:
             return known[1]
-        line = self._line(snapshot, row, experiment, parent, shown_age)
+        shown = Shown(snapshot, experiment, parent, phase, shown_age)
+        line = experiment_line(shown, row.connectors, self.line_width)
         self._cache[row.id] = key, line
         return line
-
-    def _line(
-        self,
-        snapshot: Snapshot,
-        row: Row,
-        experiment: Experiment,
-        parent: Experiment | None,
-        shown_age: str,
-    ) -> Line:
-        best = snapshot.best.id if snapshot.best else None
-        on_line = experiment.id in snapshot.best_line
-        style = style_key(experiment, best)
-        title = clean(experiment.title, 200)
-        if parent is None and experiment.parent is None:
-            title = f"{title} · {clean(experiment.tag, 30)}"
-        room = self.line_width - 1 - sum(cells for _, cells in self._columns)
-        # Deep down the nearest ancestors are enough: the title is what one reads.
-        connectors = row.connectors[-max(4, room // 4) :]
-        room -= len(connectors) + 2
-        spans: list[Span] = [
-            (" ", ""),
-            (connectors, "best" if on_line else "muted"),
-            (glyph(experiment, best) + " ", style),
-            (fit(f"#{experiment.id} {title}", room), _title_style(experiment, on_line)),
-        ]
-        for name, cells in self._columns:
-            text, key = self._column(name, snapshot, experiment, parent, shown_age)
-            spans.append((f"{fit(text, cells - 1) if name == 'word' else text:>{cells}}", key))
-        return tuple(spans)
-
-    def _column(
-        self,
-        name: str,
-        snapshot: Snapshot,
-        experiment: Experiment,
-        parent: Experiment | None,
-        shown_age: str,
-    ) -> Span:
-        best = snapshot.best.id if snapshot.best else None
-        if name == "word":
-            if experiment.status is Status.RUNNING:
-                phase = self._phases.get(experiment.id, "running")
-                return PHASES.get(phase, phase), "running"
-            if experiment.status is Status.KEPT and experiment.id not in snapshot.sound:
-                return "unsound", "warning"
-            word = "best" if experiment.id == best else status_word(experiment.status)
-            return word, style_key(experiment, best)
-        if name == "delta":
-            own, base = experiment.val_bpb, parent.val_bpb if parent else None
-            if own is None or base is None:
-                return "", ""
-            sigma = snapshot.noise.sigma or 0.0
-            # What noise alone can do is said quietly.
-            return signed(own - base), "muted" if abs(own - base) < 2 * sigma else ""
-        if name == "bpb":
-            return (bpb(experiment.val_bpb) if experiment.val_bpb is not None else ""), ""
-        if name == "proposer":
-            return clean(experiment.proposer, 8), "muted"
-        return shown_age, "muted"
 
     def line_style(self, index: int) -> Style | None:
         """Lay the cursor over its line."""
@@ -227,6 +199,7 @@ class HistoryPane(LineView):
         self.refresh_line(old)
         self.refresh_line(place)
         self._bring_into_view()
+        self._offer()
         self.post_message(self.Moved())
 
     def _bring_into_view(self) -> None:
@@ -261,10 +234,35 @@ class HistoryPane(LineView):
         if self.selected is not None:
             self.post_message(Open(self.selected.id))
 
+    def action_fold(self) -> None:
+        """Open another tag's tree, or fold it again."""
+        row = self._row
+        if not isinstance(row, Fold) or self.snapshot is None:
+            return
+        self._opened ^= {row.tag}
+        self.follows = False
+        self._read_tree(self.snapshot)
+        self.refresh_changed()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what the line under the cursor can do."""
+        own = self.selected
+        if action in {"open", "fold"}:
+            return (own is None) == (action == "fold")
+        if action in {"decide", "say_why"}:
+            possible = own is not None and why_not(own, str(parameters[0])) is None
+            return possible == (action == "decide")
+        return True
+
     def action_decide(self, verb: str) -> None:
         """Accept or reject the experiment under the cursor."""
         if self.selected is not None:
-            self.post_message(Send(verb, {"id": self.selected.id}))
+            self.post_message(Decide(verb, self.selected.id))
+
+    def action_say_why(self, verb: str) -> None:
+        """Say why the experiment under the cursor can't be accepted or rejected."""
+        if self.selected is not None and (told := why_not(self.selected, verb)):
+            self.post_message(Say(told, good=False))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a second click opens."""
@@ -274,15 +272,12 @@ class HistoryPane(LineView):
         index = place.y + self.scroll_offset.y
         if index == self.cursor and event.chain > 1:
             self.action_open()
+            self.action_fold()
         elif index < len(self._rows):
             self.move_to(index)
 
 
-def _newest(experiments: dict[int, Experiment] | object) -> int | None:
-    return next(reversed(experiments), None) if isinstance(experiments, dict) else None
-
-
-def _title_style(experiment: Experiment, on_line: bool) -> str:
-    if on_line:
-        return "heading"
-    return "muted" if experiment.status in {Status.DISCARDED, Status.STOPPED} else ""
+def _newest(experiments: Mapping[int, Experiment], tag: str | None) -> int:
+    """Return the newest experiment of a tag, else the newest of all."""
+    own = (number for number, experiment in experiments.items() if experiment.tag == tag)
+    return max(own, default=max(experiments))

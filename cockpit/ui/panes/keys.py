@@ -54,9 +54,10 @@ class KeyLine(TextLines):
             if active.binding.show and active.enabled and does not in told:
                 told.add(does)
                 key = self.app.get_key_display(active.binding)
-                shown.append(((key, "heading"), (f" {does}   ", "muted")))
+                shown.append(((key, "heading"), (f" {does}  ", "muted")))
         last = [s for s in shown if s[0][0] in {"?", "q"}]
-        rest = [s for s in shown if s not in last]
+        # Where nothing runs, the line on top names `b`: it must be found here at every width.
+        rest = sorted((s for s in shown if s not in last), key=lambda s: s[0][0] != "b")
         room = self.line_width - 1 - sum(width_of(spans) for spans in last)
         line: list[Span] = [(" ", "")]
         for spans in rest:

@@ -1,11 +1,12 @@
 """The line on top: what is this, does it live, how far is it, what awaits me."""
 
 import time
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from cockpit.ui.lines import TextLines
-from cockpit.ui.snapshot import CurrentRun, Snapshot
+from cockpit.ui.snapshot import Snapshot
 from cockpit.ui.text import (
     NOTHING,
     Line,
@@ -14,15 +15,25 @@ from cockpit.ui.text import (
     budget,
     clean,
     clock,
+    fit,
     percent,
     signed,
     width_of,
 )
-from cockpit.ui.words import PHASES, engine_word
+from cockpit.ui.words import PHASES, engine_word, ideas_word, idle_word
 
-Piece = tuple[int, tuple[Span, ...]]
-"""How dear it is (the lowest goes first when space is short), and its text."""
-GAP = "   "
+GAP = "  "
+AWAITING_CELLS = 13
+"""Kept free at the right end for `12 are yours`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the line, and the cells that are kept free for it whatever it says now."""
+
+    name: str
+    spans: tuple[Span, ...]
+    cells: int
 
 
 class StatusLine(TextLines):
@@ -41,84 +52,116 @@ class StatusLine(TextLines):
             self._lines = [status_line(self.snapshot, self.line_width)]
 
 
+ORDER = ("lab", "tag", "corpus", "state", "best", "busy", "ideas")
+"""From left to right; what awaits a person stands at the right end."""
+
+
 def status_line(snapshot: Snapshot, width: int) -> Line:
-    """Return the line for a width: what matters least is left out first."""
-    pieces, right = _pieces(snapshot), _awaiting(snapshot)
-    room = width - 2 - width_of(right)
-    chosen: set[int] = set()
-    for place in sorted(range(len(pieces)), key=lambda place: -pieces[place][0]):
-        needed = width_of(pieces[place][1]) + len(GAP)
-        if needed <= room or not chosen:
-            room -= needed
-            chosen.add(place)
+    """Return the line for a width.
+
+    Which fields there are depends on the width and on what the night is, never on the moment:
+    nothing comes, goes or moves while a night goes on.
+    """
+    if snapshot.problem:
+        lab, problem = clean(snapshot.lab, 24), clean(snapshot.problem, 300)
+        return ((" ", ""), (f"{lab}{GAP}", "heading"), (problem, "error"))
+    right = _awaiting(snapshot)
+    chosen = _choose(_fields(snapshot), width - 1 - AWAITING_CELLS)
     spans: list[Span] = [(" ", "")]
-    for place in sorted(chosen):
-        spans += [*pieces[place][1], (GAP, "")]
+    for name in ORDER:
+        if name in chosen:
+            field = chosen[name]
+            spans += [*field.spans, (" " * (field.cells - width_of(field.spans)) + GAP, "")]
+    # The last gap is no loss where something awaits.
     space = width - width_of(spans) - width_of(right)
     return (*spans, (" " * max(0, space), ""), *right)
 
 
-def _pieces(snapshot: Snapshot) -> list[Piece]:
-    lab = [(clean(snapshot.lab, 24), "heading")]
-    if snapshot.problem:
-        return [(1, tuple(lab)), (9, ((clean(snapshot.problem, 300), "error"),))]
-    pieces: list[Piece] = [(2, tuple(lab))]
+def _choose(fields: list[Field], room: int) -> dict[str, Field]:
+    """Take fields in the order of their worth; a longer form replaces a shorter one."""
+    chosen: dict[str, Field] = {}
+    for field in fields:
+        known = chosen.get(field.name)
+        more = field.cells - known.cells if known else field.cells + len(GAP)
+        if more <= room or not chosen:
+            room -= more
+            chosen[field.name] = field
+    return chosen
+
+
+def _fields(snapshot: Snapshot) -> list[Field]:
+    """Return the fields that this night has, the dearest first."""
+    run_cells = 2 * len(_limit(snapshot)) + 1
+    short, long = 8 + 1 + 5 + 1 + run_cells, 8 + 1 + 5 + 1 + 10 + 1 + run_cells
+    fields = [Field("state", _state(snapshot, short, phase=False), max(short, 24))]
+    score = _best(snapshot)
+    distance = score[:3] if snapshot.gain is not None else score[:2]
+    fields += [Field("best", score[:2], 11), Field("best", distance, 19)]
     if snapshot.tag:
-        about = [clean(snapshot.tag.name, 30)]
-        corpus = (snapshot.setup or {}).get("corpus")
-        if isinstance(corpus, str):
-            about.append(clean(corpus, 20))
-        pieces.append((3, ((about[0], "heading"),)))
-        if about[1:]:
-            pieces.append((0, ((about[1], "muted"),)))
-    pieces.append((9, (ended_word(snapshot) or engine_word(snapshot.engine),)))
-    if snapshot.current:
-        pieces.append((7, _running(snapshot.current[0])))
-    if snapshot.best:
-        pieces.append((6, _best(snapshot)))
-    if snapshot.busy is not None:
-        pieces.append((1, ((f"{percent(snapshot.busy)} busy", "muted"),)))
-    if snapshot.total:
-        pieces.append((4, ((_ideas(snapshot), "muted"),)))
-    return pieces
+        fields.append(_text("tag", snapshot.tag.name, "heading"))
+    limit = snapshot.limit
+    cells = 10 if limit is None else 2 * len(str(limit)) + 12
+    fields.append(Field("ideas", ((f"{ideas_word(snapshot):<{cells}}", "muted"),), cells))
+    fields.append(Field("state", _state(snapshot, long, phase=True), max(long, 37)))
+    fields.append(Field("best", score, 27))
+    fields.append(_text("lab", snapshot.lab, "muted"))
+    busy = f"{percent(snapshot.busy)} busy" if snapshot.busy is not None else ""
+    fields.append(Field("busy", ((f"{busy:>10}", "muted"),), 10))
+    corpus = (snapshot.setup or {}).get("corpus")
+    if isinstance(corpus, str):
+        fields.append(_text("corpus", corpus, "muted"))
+    return fields
 
 
-def ended_word(snapshot: Snapshot) -> Span | None:
+def _text(name: str, text: str, key: str) -> Field:
+    shown = clean(text, 24)
+    return Field(name, ((shown, key),), cell_len(shown))
+
+
+def _limit(snapshot: Snapshot) -> str:
+    """Return the budget of one run as it stands behind the time that has gone."""
+    seconds = (snapshot.setup or {}).get("budget_seconds")
+    return clock(seconds) if isinstance(seconds, int | float) else NOTHING
+
+
+def _state(snapshot: Snapshot, cells: int, *, phase: bool) -> tuple[Span, ...]:
+    """Return how the engine is, and the run under way: together in `cells` cells."""
+    ended = ended_word(snapshot, short=not phase)
+    text, key = ended or engine_word(snapshot.engine)
+    if not snapshot.engine.alive or snapshot.engine.stale:
+        return ((fit(text, max(cells, 37 if phase else 24)), key),)
+    if not snapshot.current:
+        return ((f"{text:<8} ", key), (fit(idle_word(snapshot.engine), cells - 9), "muted"))
+    run = snapshot.current[0]
+    told: list[Span] = [(f"{text:<8} ", key), (f"#{run.experiment:<4} ", "")]
+    if phase:
+        told.append((f"{PHASES.get(run.phase, run.phase):<10.10} ", "running"))
+    limit = _limit(snapshot)
+    seconds = clock(run.step.seconds if run.step else 0.0)
+    told.append((f"{seconds:>{len(limit)}}/{limit}", ""))
+    return tuple(told)
+
+
+def ended_word(snapshot: Snapshot, *, short: bool = False) -> Span | None:
     """Return the words for a night that has ended, or None."""
     night = snapshot.night
     if night is None or snapshot.engine.state != "stopped":
         return None
     if night.ended_at is None:
-        return "■ stopped: b goes on", "yours"
+        return "■ stopped: b begins", "yours"
     at = time.strftime("%H:%M", time.localtime(night.ended_at))
+    if short:
+        return f"■ ended {at}: b begins", "yours"
     return f"■ night ended {at}: b begins another", "yours"
 
 
-def _running(run: CurrentRun) -> tuple[Span, ...]:
-    seconds = run.step.seconds if run.step else 0.0
-    limit = clock(run.budget_seconds) if run.budget_seconds else NOTHING
-    return (
-        (f"#{run.experiment} ", ""),
-        (f"{PHASES.get(run.phase, run.phase):<10.10}", "running"),
-        (f" {clock(seconds)}/{limit}", ""),
-    )
-
-
 def _best(snapshot: Snapshot) -> tuple[Span, ...]:
-    best, baseline, noise = snapshot.best, snapshot.baseline, snapshot.noise
-    spans: list[Span] = [("best ", "muted"), (bpb(best.val_bpb if best else None), "best")]
-    if best and baseline and best.val_bpb is not None and baseline.val_bpb is not None:
-        spans.append((f" {signed(best.val_bpb - baseline.val_bpb)}", ""))
-    if noise.sigma is not None:
-        spans.append((f" ±{noise.sigma:.4f}", "muted"))
-    return tuple(spans)
-
-
-def _ideas(snapshot: Snapshot) -> str:
-    limit = snapshot.night.options.get("max_experiments") if snapshot.night else None
-    of = f" of {limit}" if isinstance(limit, int) and snapshot.night else ""
-    tried = snapshot.night.claimed if of and snapshot.night else snapshot.total
-    return f"{tried}{of} ideas"
+    """Return the best's score, its distance from the baseline, and the noise."""
+    best, gain, sigma = snapshot.best, snapshot.gain, snapshot.noise.sigma
+    distance = (f" {signed(gain) if gain is not None else '':<7}", "")
+    noise = (f" ±{sigma:.4f}" if sigma is not None else "", "muted")
+    score = ("best ", "muted"), (f"{bpb(best.val_bpb if best else None):<6}", "best")
+    return (*score, distance, noise) if gain is not None else (*score, noise, distance)
 
 
 def _awaiting(snapshot: Snapshot) -> tuple[Span, ...]:
@@ -139,25 +182,32 @@ class TabLine(TextLines):
         for key, name in names.items():
             label = f"{key} {name}"
             spans.append((f"[{label}]", "heading") if name == active else (f" {label} ", "muted"))
-        spans.append(("  ", ""))
+        spans.append((" ", ""))
         spans += _strip(snapshot, self.line_width - width_of(spans))
         self.show_lines([tuple(spans)])
 
 
 def _strip(snapshot: Snapshot, room: int) -> list[Span]:
-    words = []
-    run = snapshot.current[0] if snapshot.current else None
-    if run and run.step:
-        loss = NOTHING if run.step.loss is None else f"{run.step.loss:.3f}"
-        words.append(f"loss {loss}")
-        words.append(f"step {run.step.step}")
-    elif snapshot.engine.activity:
-        words.append(clean(snapshot.engine.activity, 40))
-    if run and run.budget_seconds:
+    """Return what the second line says beside the tabs, of the same moment as the first."""
+    engine = snapshot.engine
+    if engine.state == "dead":
+        return [(fit("nothing runs until repaired", room), "error")]
+    if not engine.alive:
+        reason = (snapshot.night.reason if snapshot.night else None) or engine.reason or ""
+        return [(fit(clean(reason, 200), room), "muted")]
+    if not snapshot.current:
+        return [(fit(clean(idle_word(engine), 200), room), "muted")]
+    run = snapshot.current[0]
+    loss = run.step.loss if run.step else None
+    words = [
+        f"loss {NOTHING if loss is None else f'{loss:.3f}':<6}",
+        f"step {run.step.step if run.step else 0:<6}",
+    ]
+    if run.budget_seconds:
         words.append(f"{budget(run.budget_seconds)} a run")
     spans: list[Span] = []
     for word in words:
-        if cell_len(word) + 2 > room:
+        if cell_len(word) > room:
             break
         spans.append((f"{word}  ", "muted"))
         room -= cell_len(word) + 2

@@ -11,8 +11,9 @@ from cockpit.core.curve import Point, smooth, thin
 from cockpit.core.experiment import Run
 from cockpit.core.judge import probability_better
 from cockpit.ui.charts import braille, loss_scale
+from cockpit.ui.deciding import why_not
 from cockpit.ui.lines import TextLines
-from cockpit.ui.messages import Send
+from cockpit.ui.messages import Decide, Say
 from cockpit.ui.panes.keys import KeyLine
 from cockpit.ui.snapshot import Details, Snapshot
 from cockpit.ui.text import Line, bpb, clean, clock, count, signed, size, wrap
@@ -32,6 +33,8 @@ class ExperimentScreen(Screen[None]):
         Binding("escape,q", "close", "back", key_display="esc"),
         Binding("a", "decide('accept')", "accept"),
         Binding("r", "decide('reject')", "reject"),
+        Binding("a", "say_why('accept')", show=False),
+        Binding("r", "say_why('reject')", show=False),
     ]
 
     def __init__(self, details: Details, snapshot: Snapshot) -> None:
@@ -47,9 +50,27 @@ class ExperimentScreen(Screen[None]):
         """Go back."""
         self.dismiss()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only the verdicts that are possible."""
+        if action in {"decide", "say_why"}:
+            possible = why_not(self.details.experiment, str(parameters[0])) is None
+            return possible == (action == "decide")
+        return True
+
     def action_decide(self, verb: str) -> None:
         """Accept or reject."""
-        self.post_message(Send(verb, {"id": self.details.experiment.id}))
+        self.post_message(Decide(verb, self.details.experiment.id))
+
+    def action_say_why(self, verb: str) -> None:
+        """Say why it can't be accepted or rejected."""
+        if told := why_not(self.details.experiment, verb):
+            self.post_message(Say(told, good=False))
+
+    def show_details(self, details: Details, snapshot: Snapshot) -> None:
+        """Show what has become of it meanwhile."""
+        self.details, self.snapshot = details, snapshot
+        self.query_one(_DetailLines).show_details(details, snapshot)
+        self.refresh_bindings()
 
 
 class _DetailLines(TextLines):
@@ -59,6 +80,10 @@ class _DetailLines(TextLines):
         super().__init__("details")
         self._details, self._snapshot = details, snapshot
         self.border_title = f"#{details.experiment.id}"
+
+    def show_details(self, details: Details, snapshot: Snapshot) -> None:
+        self._details, self._snapshot = details, snapshot
+        self.show_lines(detail_lines(details, snapshot, self.line_width))
 
     def relayout(self) -> None:
         self._lines = detail_lines(self._details, self._snapshot, self.line_width)
@@ -140,6 +165,8 @@ def _run(run: Run) -> Line:
 
 
 def _chart(details: Details, width: int) -> list[Line]:
+    if not details.curve:
+        return []
     columns = max(8, min(width - 8, 120))
     end = max([curve[-1][0] for curve in (details.curve, details.parent_curve) if curve] or [0.0])
     curves: list[list[Point]] = [
@@ -156,8 +183,13 @@ def _chart(details: Details, width: int) -> list[Line]:
         label = f"{value:>5.2f} ┤" if value is not None else f"{'':5} │"
         drawn = [(text, ("base", "curve", "base")[owner + 1]) for text, owner in runs]
         lines.append(((label, "muted"), *drawn))
-    legend = f"{'':7}0:00   loss, over the parent's (dotted) at equal time   {clock(end)}"
-    return [*lines, ((legend[:width], "muted"),), ()]
+    over = ", over the parent's (dotted)" if details.parent_curve else ""
+    words = next(
+        (w for w in (f"loss{over} at equal time", f"loss{over}") if len(w) + 20 <= width), "loss"
+    )
+    left, right = "0:00", clock(end)
+    legend = left + words.center(columns - len(left) - len(right)) + right
+    return [*lines, ((f"{'':7}{legend}", "muted"),), ()]
 
 
 def _change(details: Details) -> list[Line]:
@@ -174,6 +206,7 @@ def _change(details: Details) -> list[Line]:
     if details.proposal.constants:
         lines.append((("Change to train.py", "heading"),))
         for name, value in details.proposal.constants.items():
-            lines.append(((f"  {clean(name, 80)} = {clean(repr(value), 200)}", "added"),))
+            old = f"{details.base_values[name]!r} → " if name in details.base_values else ""
+            lines.append(((f"  {clean(name, 80)} = {clean(f'{old}{value!r}', 300)}", "added"),))
         return [*lines, ()]
     return lines
