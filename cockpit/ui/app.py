@@ -111,6 +111,8 @@ class CockpitApp(ThemedApp):
             await asyncio.sleep(POLL_SECONDS)
             before = self.snapshot.tag
             self.snapshot = await asyncio.to_thread(self.client.snapshot)
+            if not self.is_running:  # the person has left meanwhile: the panes are being removed
+                return
             if self.snapshot.tag is not before:
                 self.client.keep_off_training_cores()
             self._show(self.snapshot)
@@ -138,10 +140,7 @@ class CockpitApp(ThemedApp):
 
     def _show_tabs(self) -> None:
         tabs = self.screen_stack[0].query_one(TabLine)
-        name = next(
-            layout.PANE_NAMES[key] for key, pane in layout.PANES.items() if pane == self.active
-        )
-        tabs.show(self.snapshot, layout.PANE_NAMES, name)
+        tabs.show(self.snapshot, layout.PANE_NAMES, layout.name_of(self.active))
 
     def _say(self, outcome: Outcome) -> None:
         self.say(outcome.text if outcome.done else f"! {outcome.text}", good=outcome.done)
@@ -190,7 +189,7 @@ class CockpitApp(ThemedApp):
     async def on_open(self, message: messages.Open) -> None:
         """Show an experiment."""
         details = await asyncio.to_thread(self.client.details, message.experiment)
-        if details is not None:
+        if details is not None and self.is_running:
             self.push_screen(ExperimentScreen(details, self.snapshot))
 
     @work

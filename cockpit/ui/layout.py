@@ -20,3 +20,8 @@ CSS = """
 .-narrow #history { width: 100%; }
 .-narrow #right { width: 100%; }
 """
+
+
+def name_of(pane: str) -> str:
+    """Return what a pane is called on its tab."""
+    return next(PANE_NAMES[key] for key, known in PANES.items() if known == pane)
