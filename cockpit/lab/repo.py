@@ -16,10 +16,8 @@ from typing import Any
 
 from cockpit.lab import commits
 from cockpit.lab.commits import Commit
-from cockpit.lab.git import EMAIL, NAME, Git, RepoError, said, valid_tag
-from cockpit.lab.newlab import init_lab
-
-__all__ = ["NOTES", "TRAIN_PY", "Commit", "Repo", "RepoError", "init_lab", "valid_tag"]
+from cockpit.lab.git import EMAIL, NAME, Git, RepoError, said
+from cockpit.lab.tags import valid_tag
 
 TRAIN_PY = "trainer/train.py"
 TRAINER_FILES = (TRAIN_PY, "trainer/harness.py", "trainer/prepare.py", "trainer/presets.toml")

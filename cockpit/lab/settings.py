@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.lab.git import valid_tag
 from cockpit.lab.lab import LabError
+from cockpit.lab.tags import valid_tag
 
 
 class SettingsError(LabError):
@@ -99,7 +99,9 @@ def _text(value: object) -> str:
 
 def _tag(value: object) -> str:
     if not isinstance(value, str) or not valid_tag(value):
-        raise SettingsError(f"{value!r} can't be a tag: use letters, digits, dots, - and _")
+        raise SettingsError(
+            f"{value!r} can't be a tag: use letters, digits, dots, - and _, and no .lock at the end"
+        )
     return value
 
 

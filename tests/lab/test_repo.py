@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from gitting import TRAIN, TRAINER, git, make_repository, write
 
-from cockpit.lab.repo import TRAIN_PY, Repo, RepoError, init_lab, valid_tag
+from cockpit.lab.newlab import init_lab
+from cockpit.lab.repo import TRAIN_PY, Repo, RepoError
+from cockpit.lab.tags import valid_tag
 
 
 def commit(
