@@ -16,10 +16,11 @@ from cockpit.engine.devices import claim_devices
 from cockpit.engine.opening import DEFAULT_CORPUS, default_budget
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.lab import presets
+from cockpit.lab.git import RepoError
 from cockpit.lab.journal import JournalError
 from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.presets import Preset
-from cockpit.lab.repo import Repo, RepoError
+from cockpit.lab.repo import Repo
 from cockpit.lab.settings import Settings
 from cockpit.lab.writing import EngineJournal
 
