@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cockpit.arguments import NIGHT_OPTIONS, Verb, parser
 from cockpit.lab import lab as labs
 from cockpit.lab.journal import Journal, JournalError
-from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError
+from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError, SettingsError
 from cockpit.lab.rows import Command
-from cockpit.lab.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from cockpit.lab.settings import Settings
 
 DONE, REFUSED, USAGE, UNKNOWN = 0, 1, 2, 3
 """Exit codes: done; refused with a reason; wrong usage; no such lab or experiment."""
@@ -72,17 +74,18 @@ def screen(given: argparse.Namespace) -> int:
         lab = _lab(given)
     except NoLabError as error:
         return _offer_lab(given, error)
-    settings = _settings(given, lab)
+    if _options(given):
+        _settings(given, lab)  # nonsense is told before the terminal is taken
     from cockpit.ui.launch import run_screen
 
-    return run_screen(lab, _option_words(given), lambda: _card(lab, settings))
+    return run_screen(lab, _option_words(given), lambda: _card(lab, _settings(given, lab)))
 
 
 def _can_show_a_screen() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
+def _card(lab: Lab, settings: "Settings") -> list[tuple[str, str, str]]:
     from cockpit.doctor import card
 
     return card(lab, settings)
@@ -129,7 +132,7 @@ def start(given: argparse.Namespace) -> int:
     return DONE
 
 
-def _start(lab: Lab, settings: Settings, typed: Settings, tell: Callable[..., None]) -> str:
+def _start(lab: Lab, settings: "Settings", typed: "Settings", tell: Callable[..., None]) -> str:
     """Start an engine, or have a running one go on; return in words what came of it."""
     from cockpit.engine.spawning import spawn
 
@@ -147,7 +150,7 @@ def _start(lab: Lab, settings: Settings, typed: Settings, tell: Callable[..., No
     return f"the night has begun (pid {pid}): `cockpit` shows it, `cockpit stop` ends it"
 
 
-def _refuse_other_options(lab: Lab, typed: Settings) -> None:
+def _refuse_other_options(lab: Lab, typed: "Settings") -> None:
     """Raise `LabError` when a night under way has other options than those typed."""
     from cockpit.engine.recovery import other_options
 
@@ -338,7 +341,7 @@ def _lab(given: argparse.Namespace) -> Lab:
     return lab
 
 
-def _settings(given: argparse.Namespace, lab: Lab) -> Settings:
+def _settings(given: argparse.Namespace, lab: Lab) -> "Settings":
     from cockpit.lab.settings import load
 
     settings = load(lab.root / "cockpit.toml", _options(given))
@@ -346,7 +349,7 @@ def _settings(given: argparse.Namespace, lab: Lab) -> Settings:
     return settings
 
 
-def _typed(given: argparse.Namespace) -> Settings:
+def _typed(given: argparse.Namespace) -> "Settings":
     from cockpit.lab.settings import load
 
     return load(None, _options(given))

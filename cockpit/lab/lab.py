@@ -23,6 +23,10 @@ class NoLabError(LabError):
     """There is no lab here."""
 
 
+class SettingsError(LabError):
+    """A setting can't be used; the message names it and says what is expected."""
+
+
 class LockedError(LabError):
     """Another process holds the engine's lock."""
 

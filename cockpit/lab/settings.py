@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.lab.lab import LabError
+from cockpit.lab.lab import SettingsError
 from cockpit.lab.tags import valid_tag
-
-
-class SettingsError(LabError):
-    """A setting can't be used; the message names it and says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.lab.settings import Settings, SettingsError, load, parse_duration
+from cockpit.lab.lab import SettingsError
+from cockpit.lab.settings import Settings, load, parse_duration
 
 
 def file(tmp_path: Path, text: str) -> Path:
