@@ -6,6 +6,7 @@ The journal is only ever read, but for the inbox.
 
 import getpass
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,9 @@ class Client:
         self.lab = lab
         self.author = getpass.getuser()
         self._cores = own_cores()
+        # Looked at from worker threads: SQLite must not be closed, or asked twice at once,
+        # while another thread is in it.
+        self._using = threading.RLock()
         self._journal: Journal | None = None
         self._file: tuple[int, int] | None = None
         self._data_version = -1
@@ -61,6 +65,10 @@ class Client:
 
     def snapshot(self) -> Snapshot:
         """Return the lab as it is now; never raises for what a lab may look like."""
+        with self._using:
+            return self._look()
+
+    def _look(self) -> Snapshot:
         problem = None
         try:
             self._read_journal()
@@ -87,10 +95,11 @@ class Client:
         return self._known.engine.state
 
     def close(self) -> None:
-        """Let go of the journal."""
-        if self._journal is not None:
-            self._journal.close()
-        self._journal = None
+        """Let go of the journal, once no thread is in it."""
+        with self._using:
+            if self._journal is not None:
+                self._journal.close()
+            self._journal = None
 
     def _forget(self) -> None:
         """The journal is gone or broken: what was known of it is not true any more."""
@@ -244,9 +253,10 @@ class Client:
     def details(self, number: int) -> Details | None:
         """Return everything about one experiment, or None where there is none."""
         experiments = self._known.experiments or {}
-        if number not in experiments or self._journal is None:
-            return None
-        return read_details(self.lab, self._journal, experiments, number)
+        with self._using:
+            if number not in experiments or self._journal is None:
+                return None
+            return read_details(self.lab, self._journal, experiments, number)
 
     # ---- commands --------------------------------------------------------------------------
 
