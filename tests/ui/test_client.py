@@ -1,6 +1,7 @@
 """What the screen knows of a lab."""
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -234,3 +235,24 @@ def test_details_of_a_queued_one_tell_the_bases_values(night: Any) -> None:
     details = client.details(number)
     assert details is not None
     assert details.base_values == {"LR": 0.02}
+
+
+def test_leaving_while_a_thread_looks_at_the_lab_is_no_crash(night: Any) -> None:
+    night.a_few()
+    client, left = Client(night.lab), threading.Event()
+
+    def look() -> None:
+        while not left.wait(0.001):
+            client.snapshot()
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for _ in range(300):
+        client.close()  # without a lock SQLite ends the process here
+        left.wait(0.001)
+    left.set()
+    for looker in lookers:
+        looker.join()
+    assert client.snapshot().problem is None
+    client.close()
