@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -25,10 +25,12 @@ from cockpit.ui.panes.history import HistoryPane
 from cockpit.ui.panes.keys import KeyLine
 from cockpit.ui.panes.status import StatusLine, TabLine
 from cockpit.ui.screens.confirm import ConfirmScreen, begin_question, skip_question
-from cockpit.ui.screens.experiment import ExperimentScreen
 from cockpit.ui.screens.start import StartScreen
 from cockpit.ui.snapshot import Outcome, Snapshot
 from cockpit.ui.themed import ThemedApp
+
+if TYPE_CHECKING:
+    from cockpit.ui.screens.experiment import ExperimentScreen
 
 POLL_SECONDS = 0.25
 THEME_POLLS = 8
@@ -74,6 +76,7 @@ class CockpitApp(ThemedApp):
         self.snapshot = self.client.snapshot()
         self.beginning = Beginning(client, self._from_thread, self._progress, self._started)
         self.active = "history"
+        self._opened: ExperimentScreen | None = None
         self._keys: tuple[str, bool] | None = None
 
     # ---- layout ------------------------------------------------------------------------------
@@ -95,7 +98,8 @@ class CockpitApp(ThemedApp):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Else SIGTERM leaves the terminal in a mess and a lost terminal spins for ever.
             loop.add_signal_handler(number, self.exit)
-        self.screen.add_class("-show-history")
+        # Textual finds the width out only after a first layout for the wrong one.
+        self.screen.add_class("-show-history", layout.width_class(self.size.width))
         self.query_one(HistoryPane).focus()
         self._show(self.snapshot)
         if self.card is not None and self.snapshot.engine.state == "fresh":
@@ -129,10 +133,8 @@ class CockpitApp(ThemedApp):
         self._show_tabs()
         for outcome in snapshot.outcomes:
             self._say(outcome)
-        if isinstance(self.screen, ExperimentScreen):
-            shown = self.screen.details.experiment
-            if (snapshot.experiments or {}).get(shown.id, shown) is not shown:
-                self._read_again(self.screen)
+        if self._opened is not None and self._opened.is_current:
+            self._opened.follow(snapshot)
         keys = (snapshot.engine.state, bool(snapshot.current))
         if keys != self._keys:
             self._keys = keys
@@ -188,16 +190,12 @@ class CockpitApp(ThemedApp):
     @work
     async def on_open(self, message: messages.Open) -> None:
         """Show an experiment."""
+        from cockpit.ui.screens.experiment import ExperimentScreen  # after the first paint
+
         details = await asyncio.to_thread(self.client.details, message.experiment)
         if details is not None and self.is_running:
-            self.push_screen(ExperimentScreen(details, self.snapshot))
-
-    @work
-    async def _read_again(self, screen: ExperimentScreen) -> None:
-        number = screen.details.experiment.id
-        details = await asyncio.to_thread(self.client.details, number)
-        if details is not None and screen.is_attached:
-            screen.show_details(details, self.snapshot)
+            self._opened = ExperimentScreen(self.client, details, self.snapshot)
+            self.push_screen(self._opened)
 
     def on_begin(self) -> None:
         """Begin a night: at once from the card, else after a question."""

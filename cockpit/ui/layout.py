@@ -22,6 +22,11 @@ CSS = """
 """
 
 
+def width_class(columns: int) -> str:
+    """Return the class of a terminal of so many columns."""
+    return next(name for least, name in reversed(BREAKPOINTS) if columns >= least)
+
+
 def name_of(pane: str) -> str:
     """Return what a pane is called on its tab."""
     return next(PANE_NAMES[key] for key, known in PANES.items() if known == pane)

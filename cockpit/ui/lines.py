@@ -91,6 +91,10 @@ class LineView(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""
+        if self._laid_out[0] < 0:
+            # Textual draws every widget once before it tells them their sizes: lines drawn then
+            # are seen by nobody and keep somebody waiting for those that are.
+            return Strip.blank(self.line_width, self.palette.ground)
         if self._fit_to_size():
             self.call_later(self.refresh_changed)
         index = y + self.scroll_offset.y
@@ -108,7 +112,7 @@ class LineView(ScrollView):
     def refresh_changed(self) -> None:
         """Draw again what differs from what is on the screen, and nothing else."""
         if self._fit_to_size():
-            self.refresh()
+            self._stand()
         count, top, width = self.line_count(), self.scroll_offset.y, self.line_width
         if self.virtual_size.height != count:
             self.virtual_size = Size(0, count)
@@ -124,9 +128,17 @@ class LineView(ScrollView):
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the content out anew for another size."""
-        self._fit_to_size()
-        self.virtual_size = Size(0, self.line_count())
+        if self._fit_to_size():
+            self._stand()
         self.refresh()
+
+    def _stand(self) -> None:
+        self.virtual_size = Size(0, self.line_count())
+        self.settle()
+        self.refresh()
+
+    def settle(self) -> None:
+        """Scroll to where the view should stand after its size has changed."""
 
     def _fit_to_size(self) -> bool:
         """Lay out anew where the size is another than the last time; tell whether it was.

@@ -27,6 +27,7 @@ import psutil
 
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
+from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.rows import EngineRow
 from cockpit.lab.writing import EngineJournal
@@ -45,6 +46,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        # An installed cockpit has its bytecode; so has this one, but for its very first start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             command, cwd=directory, stdin=slave, stdout=slave, stderr=slave,
@@ -178,7 +181,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         lab = make_lab(Path(directory) / "lab")
         fill(lab, arguments.experiments)
-        newest = f"#{arguments.experiments - 1} ".encode()
+        last = Journal(lab.journal, write=False).experiments()[arguments.experiments - 1]
+        newest = f"#{last.id} {last.title}".encode()  # a row of the history, not a message
+        first_paint(lab, newest)
         paints = [first_paint(lab, newest) for _ in range(arguments.repeat)]
         print(f"first paint s: {', '.join(f'{p:.3f}' for p in paints)}")
         told = []

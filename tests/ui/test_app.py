@@ -439,6 +439,7 @@ async def test_a_transcript_that_was_scrolled_up_stays_there(
     async with screen() as pilot:
         transcript = pilot.app.query_one(Transcript)
         await until(pilot, lambda: transcript.line_count() == 100 and transcript.at_end)
+        await until(pilot, lambda: transcript.show_vertical_scrollbar)
         transcript.scroll_to(y=3, animate=False)
         await pilot.pause()
         night.journal.add_message("engine", "engine", "one more")

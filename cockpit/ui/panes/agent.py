@@ -60,13 +60,16 @@ class Transcript(LineView):
         self._fill()
         self.refresh_changed()
         if follow:
-            self.call_after_refresh(self.scroll_end, animate=False)
+            self.settle()
 
     def relayout(self) -> None:
         """Wrap everything anew for another width."""
         self._blocks.clear()
         self._fill()
-        self.call_after_refresh(self.scroll_end, animate=False)
+
+    def settle(self) -> None:
+        """Stand at the newest line."""
+        self.scroll_to(y=len(self._lines), animate=False, force=True)
 
     def _fill(self) -> None:
         width = self.line_width

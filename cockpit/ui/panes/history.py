@@ -144,6 +144,11 @@ class HistoryPane(LineView):
         """Forget the lines of another width."""
         self._cache.clear()
 
+    def settle(self) -> None:
+        """Keep what is followed in view."""
+        if self.follows:
+            self._bring_into_view()
+
     def line_at(self, index: int) -> Line:
         """Return the line of an experiment, from the cache where nothing of it changed."""
         snapshot = self.snapshot
@@ -205,9 +210,9 @@ class HistoryPane(LineView):
     def _bring_into_view(self) -> None:
         top, height = self.scroll_offset.y, self.page_height
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self.scroll_to(y=self.cursor, animate=False, force=True)
         elif height and self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, force=True)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by rows."""

@@ -1,8 +1,10 @@
 """One experiment: what was hoped, what came of it, the verdict's story, the change itself."""
 
+import asyncio
 import time
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -11,6 +13,7 @@ from cockpit.core.curve import Point, smooth, thin
 from cockpit.core.experiment import Run
 from cockpit.core.judge import probability_better
 from cockpit.ui.charts import braille, loss_scale
+from cockpit.ui.client import Client
 from cockpit.ui.deciding import why_not
 from cockpit.ui.lines import TextLines
 from cockpit.ui.messages import Decide, Say
@@ -37,8 +40,9 @@ class ExperimentScreen(Screen[None]):
         Binding("r", "say_why('reject')", show=False),
     ]
 
-    def __init__(self, details: Details, snapshot: Snapshot) -> None:
+    def __init__(self, client: Client, details: Details, snapshot: Snapshot) -> None:
         super().__init__()
+        self.client = client
         self.details, self.snapshot = details, snapshot
 
     def compose(self) -> ComposeResult:
@@ -66,11 +70,19 @@ class ExperimentScreen(Screen[None]):
         if told := why_not(self.details.experiment, verb):
             self.post_message(Say(told, good=False))
 
-    def show_details(self, details: Details, snapshot: Snapshot) -> None:
-        """Show what has become of it meanwhile."""
-        self.details, self.snapshot = details, snapshot
-        self.query_one(_DetailLines).show_details(details, snapshot)
-        self.refresh_bindings()
+    def follow(self, snapshot: Snapshot) -> None:
+        """Show what has become of it meanwhile, where anything has."""
+        shown = self.details.experiment
+        if (snapshot.experiments or {}).get(shown.id, shown) is not shown:
+            self._read_again(snapshot)
+
+    @work(exclusive=True)
+    async def _read_again(self, snapshot: Snapshot) -> None:
+        details = await asyncio.to_thread(self.client.details, self.details.experiment.id)
+        if details is not None and self.is_attached:
+            self.details, self.snapshot = details, snapshot
+            self.query_one(_DetailLines).show_details(details, snapshot)
+            self.refresh_bindings()
 
 
 class _DetailLines(TextLines):
