@@ -15,7 +15,9 @@ import device as devices
 import harness
 import numpy as np
 import pytest
+import task as task_module
 import torch
+from batches import Batches
 
 from .conftest import TRAINER
 
@@ -28,7 +30,7 @@ def train_text(**constants: object) -> str:
     return by_hand.with_preset(text, "test", {"constants": {**SMALL, **constants}})
 
 
-def spec_for(rows: Path, **fields: object) -> dict[str, object]:
+def spec_for(**fields: object) -> dict[str, object]:
     return {
         "format": 1,
         "seed": 5,
@@ -37,7 +39,6 @@ def spec_for(rows: Path, **fields: object) -> dict[str, object]:
         "threads": 1,
         "budget_seconds": 30.0,
         "budget_tokens": 128 * 12,
-        "rows_directory": str(rows),
         "sequence_length": 32,
         "vocab_size": 320,
         "evaluation_rows": 16,
@@ -67,9 +68,8 @@ def run_here(directory: Path, rows: Path, text: str, **fields: object) -> dict[s
     """Train in this process, examined by nobody; the result."""
     directory.mkdir(exist_ok=True)
     (directory / "train.py").write_text(text)
-    spec = harness.Spec.from_json(json.dumps(spec_for(rows, **fields)))
-    examiner = by_hand.OwnExaminer(rows / "val.bin")
-    run = harness.Run(spec, directory, torch.device("cpu"), examiner, served=False)
+    spec = harness.Spec.from_json(json.dumps(spec_for(**fields)))
+    run = harness.Run(spec, directory, torch.device("cpu"), by_hand.Nobody(rows))
     run.train()
     return run.result
 
@@ -119,8 +119,8 @@ def dense_bits_per_byte(rows: Path, directory: Path) -> float:
     """The same figure the slow way: every target by hand, in float64."""
     import train
 
-    spec = harness.Spec.from_json(json.dumps(spec_for(rows)))
-    run = harness.Run(spec, directory, torch.device("cpu"), by_hand.OwnExaminer(rows), False)
+    spec = harness.Spec.from_json(json.dumps(spec_for()))
+    run = harness.Run(spec, directory, torch.device("cpu"), by_hand.Nobody(rows))
     model = train.build_model(harness.Task(run))
     model.load_state_dict(torch.load(directory / "checkpoint.pt"))
     model.eval()
@@ -161,8 +161,8 @@ def test_a_loss_that_is_not_finite_is_null_and_training_goes_on(rows: Path, tmp_
 
 def test_warm_up_leaves_no_trace(rows: Path, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(train_text())
-    spec = harness.Spec.from_json(json.dumps(spec_for(rows)))
-    run = harness.Run(spec, tmp_path, torch.device("cpu"), by_hand.OwnExaminer(rows), False)
+    spec = harness.Spec.from_json(json.dumps(spec_for()))
+    run = harness.Run(spec, tmp_path, torch.device("cpu"), by_hand.Nobody(rows))
     train = harness.load_train(tmp_path / "train.py")
     task = harness.Task(run)
     model = train.build_model(task)
@@ -183,8 +183,10 @@ def test_warm_up_leaves_no_trace(rows: Path, tmp_path: Path) -> None:
         np.random.rand()
         task.report(loss=0.0)
 
+    with pytest.raises(harness.HarnessError, match=r"report\(\) came before the first batch"):
+        task.report(loss=0.0)
     task.warm_up(step, model, optimizers, compiled=True)
-    assert len(calls) == harness.WARM_UP_STEPS
+    assert len(calls) == task_module.WARM_UP_STEPS
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert json.dumps([o.state_dict()["param_groups"] for o in optimizers]) == groups
@@ -198,10 +200,37 @@ def test_warm_up_leaves_no_trace(rows: Path, tmp_path: Path) -> None:
     assert (task.next_batch(2)[0].numpy() == train_rows[first, :-1]).all()
 
 
+def test_a_warm_up_with_larger_batches_than_training_has_is_refused(
+    rows: Path, tmp_path: Path
+) -> None:
+    text = train_text().replace(
+        "    task.warm_up(step, model, optimizers, compiled=COMPILE)",
+        "    task.warm_up(lambda: task.next_batch(64), model, optimizers)",
+    )
+    with pytest.raises(harness.HarnessError, match="batches of 64 rows, training at most 4"):
+        run_here(tmp_path, rows, text)
+
+
+def test_rows_come_in_the_order_that_a_script_asks_for(tmp_path: Path) -> None:
+    data = np.arange(10 * 9, dtype="<u2").reshape(10, 9)
+    data.tofile(tmp_path / "train.bin")
+    descriptor = os.open(tmp_path / "train.bin", os.O_RDONLY)
+    batches = Batches(descriptor, 8, 3, torch.device("cpu"))
+    inputs, targets = batches.take(3, np.array([7, 0, 7]))
+    assert inputs[:, 0].tolist() == [63, 0, 63]
+    assert (inputs + 1 == targets).all()
+    with pytest.raises(IndexError):
+        batches.take(1, np.array([10]))
+    assert sorted(torch.cat([batches.take(5)[0][:, 0] for _ in range(2)]).tolist()) == list(
+        range(0, 90, 9)
+    )
+
+
 def test_every_row_comes_once_in_an_epoch_and_then_in_another_order(tmp_path: Path) -> None:
     data = np.arange(10 * 9, dtype="<u2").reshape(10, 9)
     data.tofile(tmp_path / "train.bin")
-    batches = harness.Batches(tmp_path / "train.bin", 8, 3, torch.device("cpu"))
+    descriptor = os.open(tmp_path / "train.bin", os.O_RDONLY)
+    batches = Batches(descriptor, 8, 3, torch.device("cpu"))
     seen = [batches.take(4) for _ in range(5)]
     firsts = torch.cat([inputs[:, 0] for inputs, _ in seen]).tolist()
     assert sorted(firsts[:10]) == sorted(firsts[10:]) == list(range(0, 90, 9))
@@ -235,8 +264,8 @@ def test_every_value_in_the_ranges_of_train_py_gives_a_working_model(
 
 def test_the_model_cannot_see_the_future(rows: Path, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(train_text(WINDOW_PATTERN="SL", SHORT_WINDOW=0.25))
-    spec = harness.Spec.from_json(json.dumps(spec_for(rows)))
-    run = harness.Run(spec, tmp_path, torch.device("cpu"), by_hand.OwnExaminer(rows), False)
+    spec = harness.Spec.from_json(json.dumps(spec_for()))
+    run = harness.Run(spec, tmp_path, torch.device("cpu"), by_hand.Nobody(rows))
     model = harness.load_train(tmp_path / "train.py").build_model(harness.Task(run))
     torch.manual_seed(1)
     for parameter in model.parameters():
@@ -289,16 +318,16 @@ class FakeSupervisor:
         line, _, self._received = self._received.partition(b"\n")
         return json.loads(line)
 
-    def send(self, message: dict[str, object], descriptor: int | None = None) -> None:
+    def send(self, message: dict[str, object], *descriptors: int) -> None:
         rights = []
-        if descriptor is not None:
-            data = array.array("i", [descriptor])
+        if descriptors:
+            data = array.array("i", descriptors)
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, data)]
         self.socket.sendmsg([json.dumps(message).encode() + b"\n"], rights)
 
     def assign(self, rows: Path, text: str, directory: Path) -> None:
         (self.directory / "train.py").write_text(text)
-        (self.directory / "spec.json").write_text(json.dumps(spec_for(rows)))
+        (self.directory / "spec.json").write_text(json.dumps(spec_for()))
         self.directory.rename(directory)
         self.directory = directory
         self.send({"event": "go", "run_directory": str(directory)})
@@ -320,12 +349,16 @@ def test_a_spare_gets_ready_trains_hands_over_and_leaves(
     assert supervisor.receive() == {"event": "ready"}
     directory = tmp_path / "run"
     supervisor.assign(rows, train_text(), directory)
+    assert supervisor.receive() == {"event": "clock"}
+    assert not (directory / "checkpoint.pt").exists()
+    with open(rows / "train.bin", "rb") as training:
+        supervisor.send({"event": "rows"}, training.fileno())
     assert supervisor.receive() == {"event": "checkpoint", "path": "checkpoint.pt"}
     assert not (directory / "result.json").exists()
     digest = harness.file_sha256(directory / "checkpoint.pt")
-    with open(rows / "val.bin", "rb") as validation:
+    with open(rows / "val.bin", "rb") as validation, open(rows / "token_bytes.npy", "rb") as size:
         answer = {"event": "validation", "checkpoint_sha256": digest, "rows_offset": 0}
-        supervisor.send(answer, validation.fileno())
+        supervisor.send(answer, validation.fileno(), size.fileno())
     assert supervisor.process.wait(60) == 0
     result = json.loads((directory / "result.json").read_text())
     assert result["checkpoint_sha256"] == digest
