@@ -21,6 +21,10 @@ from cockpit.lab.writing import EngineJournal
 
 SEED_STRIDE = 1000
 """Distance between the seeds of two experiments; a run's number is added."""
+DISK_BYTES = 10_000_000_000
+"""Of a run directory: checkpoints, compiled kernels and whatever an experiment may want."""
+PROCESSES = 512
+"""Of a run at one time; torch.compile alone starts one for each core, up to 32."""
 UNDER_WAY = ("running", "finished")
 """Runs that count towards those that an experiment needs."""
 
@@ -154,15 +158,18 @@ class Claiming:
                 "threads": slot.device.threads,
                 "budget_seconds": setup.budget_seconds,
                 "budget_tokens": None,
-                "rows_directory": str(corpus.directory),
                 "sequence_length": setup.sequence_length,
                 "vocab_size": setup.vocab_size,
                 "evaluation_rows": setup.evaluation_rows,
                 "setup": setup.hash,
             },
+            train_rows=corpus.directory / "train.bin",
             validation_rows=corpus.validation_rows,
+            token_bytes=corpus.directory / "token_bytes.npy",
             wall_seconds=self._opening.wall_seconds,
             memory_bytes=self._opening.memory_bytes,
             log_bytes=self._opening.log_bytes,
+            disk_bytes=DISK_BYTES,
+            processes=PROCESSES,
             keep_checkpoint=True,
         )

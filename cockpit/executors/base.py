@@ -40,14 +40,22 @@ class Assignment:
     """The text under test."""
     spec: Mapping[str, object]
     """What the harness is told: spec.json."""
+    train_rows: Path
+    """The file handed to the harness when its clock starts."""
     validation_rows: Path
-    """The file handed to the harness once the checkpoint has been hashed."""
+    """The file handed to the harness once the checkpoint has been noted."""
+    token_bytes: Path
+    """Bytes of each token, .npy; handed in together with the validation rows."""
     wall_seconds: float
     """Outer limit, counted from the moment the training sees its train.py."""
     memory_bytes: int | None
     """Limit of resident memory over all processes of the run; None: no limit."""
     log_bytes: int
     """Limit of train.log."""
+    disk_bytes: int | None
+    """Limit of everything in the run directory; None: no limit."""
+    processes: int | None
+    """Limit of processes at one time; None: no limit."""
     keep_checkpoint: bool
     """Whether checkpoint.pt stays after the run."""
 

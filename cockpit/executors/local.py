@@ -180,10 +180,14 @@ class LocalExecutor:
             raise ExecutorError(f"the run {final} could not be prepared: {error}") from error
         limits = Limits(
             run_directory=str(final),
+            train_rows=str(assignment.train_rows.absolute()),
             validation_rows=str(assignment.validation_rows.absolute()),
+            token_bytes=str(assignment.token_bytes.absolute()),
             wall_seconds=assignment.wall_seconds,
             memory_bytes=assignment.memory_bytes,
             log_bytes=assignment.log_bytes,
+            disk_bytes=assignment.disk_bytes,
+            processes=assignment.processes,
             keep_checkpoint=assignment.keep_checkpoint,
         )
         self._started.append(spare.process)

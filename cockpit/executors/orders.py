@@ -33,14 +33,22 @@ class Limits:
 
     run_directory: str
     """Where the run directory is now."""
+    train_rows: str
+    """File to hand in when the clock starts."""
     validation_rows: str
     """File to hand in after the checkpoint."""
+    token_bytes: str
+    """File to hand in together with the validation rows."""
     wall_seconds: float
     """From go to end."""
     memory_bytes: int | None
     """Resident memory of all processes together; None: no limit."""
     log_bytes: int
     """Size of train.log."""
+    disk_bytes: int | None
+    """Everything in the run directory together; None: no limit."""
+    processes: int | None
+    """Processes at one time; None: no limit."""
     keep_checkpoint: bool
     """Whether checkpoint.pt stays."""
 

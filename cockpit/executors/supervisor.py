@@ -2,11 +2,12 @@
 
 A supervisor is a small trusted process between the engine, which may be killed at any moment, and
 the training, which may do anything. It starts the training warm, waits for one line on its
-standard input (the assignment), lets the training go, keeps the limits, hands in the validation
-rows when the checkpoint can no longer change, ends everything the training started, and writes
-exit.json as its last act. It holds a lock on the run directory for its whole life: that, and not
-a pid, says that the run is alive. The lock's descriptor is inherited from the engine, so that
-there is no moment between the engine's spawn and the supervisor's end at which the lock is free.
+standard input (the assignment), lets the training go, keeps the limits, hands in the training
+rows when the clock starts and the validation rows when the checkpoint can no longer change, ends
+everything the training started, and writes exit.json as its last act. It holds a lock on the run
+directory for its whole life: that, and not a pid, says that the run is alive. The lock's
+descriptor is inherited from the engine, so that there is no moment between the engine's spawn and
+the supervisor's end at which the lock is free.
 
 Its working directory is the run directory, which the engine renames under its feet: every path
 here is relative, and a spare that became a run needs no new ones.
@@ -58,6 +59,8 @@ class Supervisor:
         self.stage: Stage = "warming"
         self.limits: Limits | None = None
         self.training: Training | None = None
+        self.clock_started: float | None = None
+        self.clock_stopped: float | None = None
         self.checkpoint_sha256: str | None = None
         self.stop_asked = False
         self.failure: str | None = None
@@ -158,8 +161,11 @@ class Supervisor:
                 self.go(self.limits)
             else:
                 self.say_where_we_are()
-        elif event == "checkpoint" and self.stage == "assigned" and not self.checkpoint_sha256:
-            assert self.limits is not None
+        elif self.limits is None or self.stage != "assigned" or self.clock_stopped is not None:
+            return
+        elif event == "clock" and self.clock_started is None:
+            self.start_clock(self.limits)
+        elif event == "checkpoint":
             self.hand_in_rows(self.limits)
 
     def go(self, limits: Limits) -> None:
@@ -170,14 +176,28 @@ class Supervisor:
         self.training.send({"event": "go", "run_directory": limits.run_directory})
         self.say_where_we_are()
 
-    def hand_in_rows(self, limits: Limits) -> None:
-        """Note the checkpoint's hash and pass the validation rows to the training."""
+    def start_clock(self, limits: Limits) -> None:
+        """Note the time and pass the training rows: before it there was nothing to learn from."""
         assert self.training is not None
+        self.clock_started = time.monotonic()
+        try:
+            with open(limits.train_rows, "rb") as rows:
+                self.training.send({"event": "rows"}, rows.fileno())
+        except OSError as error:
+            self.failure = str(error)
+
+    def hand_in_rows(self, limits: Limits) -> None:
+        """Note time and hash of the checkpoint; pass the validation rows to the training."""
+        assert self.training is not None
+        self.clock_stopped = time.monotonic()
         try:
             self.checkpoint_sha256 = sha256_of_checkpoint(
                 Path("checkpoint.pt"), lambda: self.stop_asked or time.monotonic() > self.deadline
             )
-            with open(limits.validation_rows, "rb") as rows:
+            with (
+                open(limits.validation_rows, "rb") as rows,
+                open(limits.token_bytes, "rb") as token_bytes,
+            ):
                 self.training.send(
                     {
                         "event": "validation",
@@ -185,9 +205,17 @@ class Supervisor:
                         "rows_offset": 0,
                     },
                     rows.fileno(),
+                    token_bytes.fileno(),
                 )
         except (CheckpointError, OSError) as error:
             self.failure = str(error)
+
+    @property
+    def clock_seconds(self) -> float | None:
+        """How long the training had its rows before the checkpoint; None if either is missing."""
+        if self.clock_started is None or self.clock_stopped is None:
+            return None
+        return self.clock_stopped - self.clock_started
 
     def end_by_itself(self, nothing_left: bool) -> None:
         """The training ended; say how, and end what it left behind."""
@@ -247,6 +275,7 @@ class Supervisor:
                 "stage": self.stage,
                 "message": message,
                 "checkpoint_sha256": self.checkpoint_sha256,
+                "clock_seconds": self.clock_seconds,
                 "ended_at": time.time(),
                 "monotonic": time.monotonic(),
             },

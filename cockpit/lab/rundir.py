@@ -109,6 +109,9 @@ class RunExit:
     """Unix seconds."""
     monotonic: float
     """Seconds on this boot's monotonic clock."""
+    clock_seconds: float | None = None
+    """From the training rows' handing in to the checkpoint, by the supervisor's clock; None where
+    either was missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ class RunDirectory:
             checkpoint_sha256=record.text_or_none("checkpoint_sha256"),
             ended_at=record.number("ended_at"),
             monotonic=record.number("monotonic"),
+            clock_seconds=record.number_or_none("clock_seconds", minimum=0.0),
         )
 
     def read_supervisor(self) -> SupervisorIdentity | None:

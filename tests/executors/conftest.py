@@ -24,13 +24,17 @@ class Bench:
     def __init__(self, root: Path, wait_until: Callable[..., object]) -> None:
         self.state = root / "state"
         self.trainer = root / "trainer"
+        self.train_rows = root / "train.bin"
         self.rows = root / "val.bin"
+        self.token_bytes = root / "token_bytes.npy"
         self.log = self.state / "engine.log"
         self.wait_until = wait_until
         self.runs = 0
         self.state.mkdir()
         self.trainer.mkdir()
+        self.train_rows.write_bytes(b"train")
         self.rows.write_bytes(b"rows")
+        self.token_bytes.write_bytes(b"bytes")
         shutil.copy(STUB, self.trainer / "harness.py")
         self.executor = self.new_executor()
 
@@ -45,10 +49,14 @@ class Bench:
             "run_directory": self.state / "runs" / str(self.runs) / "1",
             "train_py": train_py,
             "spec": {"format": 1, "run": self.runs},
+            "train_rows": self.train_rows,
             "validation_rows": self.rows,
+            "token_bytes": self.token_bytes,
             "wall_seconds": 30.0,
             "memory_bytes": None,
             "log_bytes": 1 << 20,
+            "disk_bytes": None,
+            "processes": None,
             "keep_checkpoint": False,
         }
         return Assignment(**(fields | changes))  # type: ignore[arg-type]

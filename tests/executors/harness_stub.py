@@ -32,6 +32,14 @@ def say(**message):
     control.sendall(json.dumps(message).encode() + b"\n")
 
 
+def start_clock():
+    """Have the clock start: content of the file of training rows."""
+    say(event="clock")
+    message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+    assert json.loads(message) == {"event": "rows"}
+    return os.read(descriptors[0], 1000)
+
+
 def checkpoint(content=b"weights"):
     """Write the checkpoint, get the rows: (answer, content of the rows file)."""
     Path("checkpoint.pt").write_bytes(content)
@@ -40,12 +48,13 @@ def checkpoint(content=b"weights"):
 
 
 def receive_rows():
-    message, descriptors, _, _ = socket.recv_fds(control, 65536, 1)
+    message, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
     answer = json.loads(message)
     assert (
         answer["checkpoint_sha256"]
         == hashlib.sha256(Path("checkpoint.pt").read_bytes()).hexdigest()
     )
+    assert os.read(descriptors[1], 1000) == b"bytes"
     return answer, os.read(descriptors[0], 1000)
 
 

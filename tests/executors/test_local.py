@@ -80,6 +80,36 @@ def test_the_rows_are_handed_in_only_after_the_checkpoint(bench: Any) -> None:
     assert str(bench.rows) not in (run / "before").read_text()
 
 
+def test_the_clock_runs_from_the_training_rows_to_the_checkpoint(bench: Any) -> None:
+    run = bench.start(
+        "import time\nopen('early', 'wb').write(b'')\ntime.sleep(0.5)\n"
+        "began = time.monotonic()\nrows = harness.start_clock()\n"
+        "while time.monotonic() < began + 0.3: pass\n"
+        "took = time.monotonic() - began\n"
+        "answer, _ = harness.checkpoint()\nharness.say(event='checkpoint')\n"
+        "harness.say(event='clock')\n"
+        "harness.result(rows=rows.decode(), took=took)"
+    )
+    ended = bench.exit(run)
+    written = json.loads((run / "result.json").read_text())
+    assert written["rows"] == "train"
+    assert written["took"] - 0.2 < ended.clock_seconds < written["took"] + 0.2
+
+
+@pytest.mark.parametrize("events", ["", "harness.start_clock()\n"])
+def test_without_both_ends_there_is_no_time(bench: Any, events: str) -> None:
+    text = events or "harness.checkpoint()\nharness.say(event='clock')\n"
+    ended = bench.exit(bench.start(text + "harness.result()"))
+    assert (ended.reason, ended.clock_seconds) == ("finished", None)
+
+
+def test_rows_that_are_missing_are_a_crash_that_names_them(bench: Any) -> None:
+    bench.train_rows.unlink()
+    ended = bench.exit(bench.start("harness.start_clock()"))
+    assert ended.reason == "crashed"
+    assert str(bench.train_rows) in ended.message
+
+
 def test_a_training_that_says_checkpoint_without_one_gets_no_rows(bench: Any) -> None:
     run = bench.start("harness.say(event='checkpoint')\nharness.receive_rows()")
     ended = bench.exit(run)

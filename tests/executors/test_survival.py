@@ -45,7 +45,11 @@ executor = LocalExecutor(
 if what == "run":
     text = (state / "train.py").read_text()
     executor.start(
-        Assignment(state / "runs/1/1", text, {}, Path(rows), 30.0, None, 1 << 20, False)
+        Assignment(
+            state / "runs/1/1", text, {}, Path(rows), Path(rows), Path(rows).with_name(
+                "token_bytes.npy"
+            ), 30.0, None, 1 << 20, None, None, False,
+        )
     )
 if what == "rename":  # killed between the rename and the assignment
     executor.warm()
