@@ -60,7 +60,7 @@ import torch
 from metrics import Metrics
 from task import HarnessError, Task, TaskInfo
 
-__all__ = ["HarnessError", "Run", "Spec", "Task", "TaskInfo", "load_train", "start"]
+__all__ = ["HarnessError", "Run", "Spec", "Task", "TaskInfo", "load_train", "settle", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +136,7 @@ class Run:
         """Load the directory's train.py as the module `train`, and train."""
         global _current
         _current = self
-        devices.keep_to(self.spec.cpus, self.spec.threads)
-        random.seed(self.spec.seed)
-        np.random.seed(self.spec.seed % 2**32)
-        torch.manual_seed(self.spec.seed)
-        if self.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")
+        settle(self.device, self.spec.seed, self.spec.cpus, self.spec.threads)
         load_train(self.directory / "train.py").main()
         if self.result is None:
             raise HarnessError("train.main() returned without task.finish(model)")
@@ -200,6 +195,20 @@ def start() -> Task:
     if _current.task is None:
         _current.task = Task(_current)
     return _current.task
+
+
+def settle(device: torch.device, seed: int, cpus: list[int] | None, threads: int) -> None:
+    """Keep to the cores, seed all that draws at random, choose the precision of products.
+
+    Whoever builds a model does this first, also where nobody trains: what is drawn for it is then
+    the same.
+    """
+    devices.keep_to(cpus, threads)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
 
 
 def load_train(path: Path) -> Any:
