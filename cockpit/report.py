@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from cockpit.core.constraints import named_metrics
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.core.ledger import total
 from cockpit.core.tree import delta, sound_ids
@@ -64,6 +65,7 @@ def _status(lab: Lab, journal: Journal | None, tree: Tree | None) -> dict[str, A
             "reason": row.reason if row else None,
             "activity": row.activity if row else None,
         },
+        "sandbox": (row.sandbox or None) if row else None,
         "counts": {
             "total": len(own),
             **{s.value: sum(e.status is s for e in own) for s in Status},
@@ -163,6 +165,7 @@ def logged(own: Experiment, change: float | None, sound: bool) -> dict[str, Any]
             {
                 "seed": run.seed,
                 "val_bpb": run.val_bpb,
+                "named": dict(named_metrics(run)),
                 "training_seconds": run.training_seconds,
                 "total_seconds": run.total_seconds,
                 "peak_memory_bytes": run.peak_memory_bytes,

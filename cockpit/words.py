@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cockpit.core.constraints import named_metrics
 from cockpit.core.experiment import Run, Status
 from cockpit.core.judge import signed
 from cockpit.core.ledger import CATEGORIES
@@ -20,6 +21,8 @@ def status(told: dict[str, Any]) -> str:
     reason = f": {engine['reason']}" if engine["reason"] else ""
     repair = " — `cockpit start` repairs and goes on" if engine["state"] == "dead" else ""
     lines.append(f"engine    {engine['state']}{reason}{repair}")
+    if told["sandbox"] == "none" and engine["pid"] is not None:
+        lines.append("sandbox   UNSANDBOXED: trainings can read what you can (cockpit doctor)")
     shown = ", ".join(
         f"{counts[s.value]} {s.value}" for s in Status if counts[s.value] or s is Status.KEPT
     )
@@ -70,6 +73,7 @@ def experiment(lab: Lab, number: int) -> str | None:
     try:
         experiments = journal.experiments()
         events = journal.verdicts(number)
+        audits = journal.audits(number)
     finally:
         journal.close()
     own = experiments.get(number)
@@ -90,6 +94,7 @@ def experiment(lab: Lab, number: int) -> str | None:
         gain = f" ({signed(change)} on #{own.parent})" if change is not None else ""
         lines.append(f"\nval_bpb {own.val_bpb:.4f}{gain}")
     lines += ["", *(_run_line(run) for run in own.runs)]
+    lines += [f"run {audit.run}  {plain_text(audit.says)}" for audit in audits]
     lines += [
         f"{iso(event.at)}  {event.event} → {event.status}, {event.decided_by}: "
         f"{plain_text(event.reason)}"
@@ -107,4 +112,6 @@ def _run_line(run: Run) -> str:
     )
     memory = f", {run.peak_memory_bytes / 1e9:.2f} GB" if run.peak_memory_bytes else ""
     reason = f"  {plain_text(run.reason)}" if run.reason else ""
-    return f"run {run.number}  seed {run.seed}  {run.state}  {score}{trained}{memory}{reason}"
+    named = "".join(f"  {name} {value:.4g}" for name, value in named_metrics(run).items())
+    seed = f"seed {run.seed}  {run.state}"
+    return f"run {run.number}  {seed}  {score}{trained}{memory}{named}{reason}"

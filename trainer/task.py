@@ -62,6 +62,7 @@ class Task(TaskInfo):
         self._waiting: Step | None = None  # reported, not read from the device yet
         self._unwritten: dict[str, Any] | None = None
         self._last_written = (-math.inf, 0)  # seconds, tokens
+        self._named: dict[str, float | None] = {}
         self._tenths: list[list[float]] = [[] for _ in range(10)]
 
     @property
@@ -200,6 +201,7 @@ class Task(TaskInfo):
             "steps": self._steps,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "mfu": self._mfu(self._tokens / seconds if seconds > 0 else 0.0),
+            "named": self._named,
             "loss_tenths": [_mean(losses) for losses in self._tenths],
         }
         self._run.examine(model, totals)
@@ -241,6 +243,7 @@ class Task(TaskInfo):
         }
         if values:
             line["named"] = values
+            self._named |= values
         if seconds - last_seconds >= 1 / STEP_LINES_PER_SECOND:
             self._write_step(line)
         else:

@@ -111,7 +111,8 @@ class Run:
     """Hash of the measuring setup; val_bpb is compared only within one."""
     slot: int
     state: str
-    """`running`, `finished`, `failed` (its own fault), `lost` (a fault of the world under way),
+    """`running`, `finished`, `failed` (its own fault), `invalid` (its result was not measured as
+    all others are), `lost` (a fault of the world under way),
     `unstarted` (a fault of the machine: it never saw its train.py, or the disk was full) or
     `stopped` (by a person, or because its engine had died)."""
     started_at: float
@@ -129,6 +130,8 @@ class Run:
     parameters: int | None = None
     reason: str | None = None
     """Why it failed or was lost, one line."""
+    named: str | None = None
+    """A JSON object: metrics that train.py reported under names of its own, as it last did."""
 
 
 @dataclass(frozen=True, slots=True)

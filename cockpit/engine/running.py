@@ -4,6 +4,8 @@ A slot is one GPU (or the CPU). It knows a run only through its run directory, s
 that outlived an engine is followed like one that this engine started.
 """
 
+import contextlib
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -16,7 +18,14 @@ from cockpit.core.ledger import SlotLedger
 from cockpit.engine.faults import Faults
 from cockpit.executors.base import Assignment, Device, Executor, ExecutorError, Observation
 from cockpit.executors.local import observe, stop
-from cockpit.lab.rundir import MetricsTail, Phase, RunDirectory, RunDirectoryError, Step
+from cockpit.lab.rundir import (
+    MetricsTail,
+    Phase,
+    RunDirectory,
+    RunDirectoryError,
+    RunExit,
+    Step,
+)
 
 PHASE_CATEGORY = {
     "starting": "startup",
@@ -38,6 +47,9 @@ class Ended:
     """A run that is over, ready for the journal."""
 
     run: Run
+    clock_seconds: float | None = None
+    """Training time by the supervisor's clock; only of a finished run."""
+    checkpoint_bytes: int = 0
 
     @property
     def unstarted(self) -> bool:
@@ -156,21 +168,48 @@ def ended_run(
         return Ended(replace(run, state="lost", reason=reason, **end))
     if told.reason != "finished":
         return Ended(replace(run, state="failed", reason=told.message or told.reason, **end))
-    return Ended(replace(run, **_measured(directory), **end))
+    return Ended(
+        replace(run, **_measured(directory, told), **end),
+        told.clock_seconds,
+        _checkpoint_bytes(directory),
+    )
 
 
 def _unstarted(run: Run, reason: str, ended_at: float) -> Ended:
     return Ended(replace(run, state="unstarted", reason=reason, ended_at=ended_at))
 
 
-def _measured(directory: Path) -> Mapping[str, Any]:
-    """Return the columns of a run that its result fills."""
+def _checkpoint_bytes(directory: Path) -> int:
+    with contextlib.suppress(OSError):
+        return (directory / "checkpoint.pt").lstat().st_size
+    return 0
+
+
+def _measured(directory: Path, told: RunExit) -> Mapping[str, Any]:
+    """Return the columns of a run that its result fills.
+
+    A result counts only where the supervisor has handed in first the training rows, then, against
+    the checkpoint, the validation rows: one that came another way was not measured.
+    """
+    if told.clock_seconds is None or told.checkpoint_sha256 is None:
+        missing = (
+            "no training row was asked for"
+            if told.clock_seconds is None and told.checkpoint_sha256 is None
+            else "no checkpoint was handed in after training"
+        )
+        return {
+            "state": "invalid",
+            "reason": f"order of scoring: there is a result, and {missing}",
+        }
     try:
         result = RunDirectory(directory).read_result()
     except RunDirectoryError as error:
         return {"state": "failed", "reason": str(error)}
     if result is None:
         return {"state": "failed", "reason": "it ended without a result"}
+    if result.checkpoint_sha256 != told.checkpoint_sha256:
+        reason = "order of scoring: the result is not that of the checkpoint that was handed in"
+        return {"state": "invalid", "reason": reason}
     finite = result.val_bpb is not None
     return {
         "state": "finished" if finite else "failed",
@@ -184,4 +223,5 @@ def _measured(directory: Path) -> Mapping[str, Any]:
         "tokens": result.tokens,
         "steps": result.steps,
         "parameters": result.parameters,
+        "named": json.dumps(dict(result.named)) if result.named else None,
     }

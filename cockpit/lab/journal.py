@@ -18,6 +18,7 @@ from cockpit.core.experiment import Experiment, Hint, Proposal, Run, Status
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.rows import (
     SCHEMA,
+    AuditRow,
     Command,
     DecisionEvent,
     EngineRow,
@@ -37,7 +38,7 @@ class JournalError(Exception):
 RUN_COLUMNS = (
     "experiment, number, seed, setup, slot, state, started_at, ended_at, val_bpb, "
     "training_seconds, total_seconds, startup_seconds, evaluation_seconds, "
-    "peak_memory_bytes, tokens, steps, parameters, reason"
+    "peak_memory_bytes, tokens, steps, parameters, reason, named"
 )
 EXPERIMENT_COLUMNS = (
     "id, tag, parent, title, proposer, status, created_at, commit_hash, hypothesis, "
@@ -61,9 +62,9 @@ class Journal:
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            if write:
-                self._migrate()
-            else:
+            if write or 0 < self._version() < len(SCHEMA):
+                self._migrate()  # what an older cockpit wrote, a reader brings up to date too
+            if not write:
                 # A reader may have to make the -shm file anew, so the file is opened for
                 # writing and the connection is told never to.
                 self._db.execute("PRAGMA query_only = ON")
@@ -230,10 +231,21 @@ class Journal:
     def engine(self) -> EngineRow | None:
         """Return what the engine last said of itself."""
         row = self._db.execute(
-            "SELECT pid, state, activity, reason, started_at, heartbeat_at, monotonic, boot, night "
-            "FROM engine"
+            "SELECT pid, state, activity, reason, started_at, heartbeat_at, monotonic, boot, "
+            "night, sandbox FROM engine"
         ).fetchone()
         return EngineRow(*row) if row else None
+
+    def audits(self, experiment: int | None = None) -> list[AuditRow]:
+        """Return what audits found, of one experiment or of all, by experiment and run."""
+        return [
+            AuditRow(row[0], row[1], row[2], row[3], row[4], json.loads(row[5]))
+            for row in self._db.execute(
+                "SELECT experiment, run, at, outcome, says, facts FROM audit "
+                "WHERE ?1 IS NULL OR experiment = ?1 ORDER BY experiment, run",
+                (experiment,),
+            )
+        ]
 
     def slots(self) -> dict[int, tuple[str, SlotLedger]]:
         """Return device name and ledger of each slot of the last night."""

@@ -82,9 +82,14 @@ class Lab:
         """Return where the fixed trainer files of a setup are laid out for its runs."""
         return self.state / "trainer" / digest
 
+    @property
+    def runs(self) -> Path:
+        """Return where run directories are, by experiment and run."""
+        return self.state / "runs"
+
     def run_directory(self, experiment: int, run: int) -> Path:
         """Return the directory of one run."""
-        return self.state / "runs" / str(experiment) / str(run)
+        return self.runs / str(experiment) / str(run)
 
     def engine_lives(self) -> bool:
         """Tell whether some process holds the engine's lock."""

@@ -3,16 +3,20 @@
 import json
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cockpit.lab.record import open_regular
 
 READ_BYTES = 4 << 20
 """At most this much is read at a time, about 15,000 lines: a flood costs the reader no memory."""
+NAMED_METRICS = 16
+"""More of them are passed over, so that a script can't fill a screen or a journal."""
 LINE_BYTES = 1 << 16
 """No line of the harness is longer; what is longer is passed over."""
+_NAME = re.compile(r"[A-Za-z_]\w{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Step:
     """Unix seconds."""
     monotonic: float
     """Seconds on this boot's monotonic clock."""
+    named: Mapping[str, float] = field(default_factory=dict)
+    """Metrics under names of train.py's own choice, at most `NAMED_METRICS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,21 @@ def _read_step(record: dict[str, object]) -> Step:
         None if memory_bytes is None else _count(memory_bytes),
         _number(record["at"]),
         _number(record["monotonic"]),
+        named_metrics(record.get("named")),
     )
+
+
+def named_metrics(given: object) -> dict[str, float]:
+    """Return the first named metrics that have a name and a finite number; the rest is dropped."""
+    if not isinstance(given, dict):
+        return {}
+    kept: dict[str, float] = {}
+    for name, value in given.items():
+        if len(kept) == NAMED_METRICS:
+            break
+        if _NAME.fullmatch(name) and isinstance(value, int | float) and math.isfinite(value):
+            kept[name] = float(value)
+    return kept
 
 
 def _read_phase(record: dict[str, object]) -> Phase:

@@ -25,7 +25,7 @@ _BY_RULE = {
     Status.STOPPED: Event.STOP,
 }
 _BY_HAND = {Status.KEPT: Event.ACCEPT, Status.DISCARDED: Event.REJECT}
-_RUN_FIELDS = tuple(field.name for field in fields(Run))
+_RUN_FIELDS = tuple(field.name for field in fields(Run) if field.name != "named")
 
 
 class NoteError(ValueError):
@@ -85,7 +85,10 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
     if note.get("format") != FORMAT:
         raise NoteError(f"the note's format is {note.get('format')!r}, not {FORMAT}")
     try:
-        runs = tuple(Run(**{name: run[name] for name in _RUN_FIELDS}) for run in note["runs"])
+        runs = tuple(
+            Run(**{name: run[name] for name in _RUN_FIELDS}, named=run.get("named"))
+            for run in note["runs"]
+        )
         constants = note["proposal"]["constants"]
         parent = note["parent"]
         experiment = Experiment(

@@ -56,6 +56,14 @@ SCHEMA = (
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
     INSERT INTO counter VALUES ('revision', 0);
     """,
+    """
+    CREATE TABLE audit (
+        experiment INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL,
+        outcome TEXT NOT NULL, says TEXT NOT NULL, facts TEXT NOT NULL,
+        PRIMARY KEY (experiment, run)) WITHOUT ROWID;
+    ALTER TABLE engine ADD COLUMN sandbox TEXT NOT NULL DEFAULT '';
+    ALTER TABLE run ADD COLUMN named TEXT;
+    """,
 )
 """One script a version; `user_version` says how many of them a file has seen."""
 
@@ -104,6 +112,23 @@ class EngineRow:
     """Monotonic seconds of the heartbeat, comparable while `boot` is the same."""
     boot: str
     night: int | None
+    sandbox: str = ""
+    """What trainings are confined by: a level of `executors.sandbox`, empty where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """What an audit found of one run; the latest counts."""
+
+    experiment: int
+    run: int
+    at: float
+    outcome: str
+    """`passed`, `failed` or `undecided` (it could not be carried out)."""
+    says: str
+    """One line for a person. It may name the score on sealed rows: never for a proposer."""
+    facts: dict[str, Any]
+    """Its figures."""
 
 
 @dataclass(frozen=True, slots=True)

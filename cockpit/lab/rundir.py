@@ -8,12 +8,13 @@ in, here and only here: a training may have written anything, also a pipe that n
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cockpit.lab.flocks import is_held
-from cockpit.lab.metrics import Evaluation, MetricsTail, Phase, Step
+from cockpit.lab.metrics import Evaluation, MetricsTail, Phase, Step, named_metrics
 from cockpit.lab.record import RunDirectoryError, open_regular, read_record
 
 __all__ = [
@@ -83,6 +84,8 @@ class RunResult:
     """Hash that the supervisor told the harness, hexadecimal."""
     loss_tenths: tuple[float | None, ...]
     """Training loss at each tenth of the budget, nats per token."""
+    named: Mapping[str, float]
+    """Metrics under names of train.py's own choice, as it last reported them."""
     scored_at: float
     """When the score was known, Unix seconds."""
     monotonic: float
@@ -164,6 +167,7 @@ class RunDirectory:
             evaluation_rows=record.whole("evaluation_rows", minimum=0),
             checkpoint_sha256=record.text_or_none("checkpoint_sha256"),
             loss_tenths=tuple(record.check_number("loss_tenths", value) for value in tenths),
+            named=named_metrics(record.values.get("named")),
             scored_at=record.number("scored_at"),
             monotonic=record.number("monotonic"),
         )

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.core.constraints import Constraint, ConstraintError
 from cockpit.lab.lab import SettingsError
 from cockpit.lab.tags import valid_tag
+
+SANDBOXES = ("auto", "bubblewrap", "user", "landlock", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Settings:
     """A training that logs more is ended."""
     memory_limit_gb: float | None = None
     """A training that takes more memory of the machine is ended."""
+    disk_limit_gb: float | None = None
+    """A training whose run directory grows larger is ended."""
+    checkpoint_limit_gb: float | None = None
+    """Checkpoints that nobody needs any more are kept up to this."""
+    constraints: tuple[str, ...] | None = None
+    """Limits such as `peak_memory_gb <= 20`: what breaks one is not kept."""
+    sandbox: str | None = None
+    """`auto`, `bubblewrap`, `user`, `landlock` or `none`: what confines a training."""
 
     def __post_init__(self) -> None:
         """Make paths of texts: settings cross a process border as JSON."""
@@ -57,6 +68,8 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))
+        if isinstance(self.constraints, list):
+            object.__setattr__(self, "constraints", tuple(self.constraints))
 
 
 # ---- one reader a kind of value ---------------------------------------------------------------
@@ -134,6 +147,20 @@ def _path(value: object) -> Path:
     return Path(value).expanduser()
 
 
+def _constraints(value: object) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else [value]
+    try:
+        return tuple(str(Constraint.parse(str(text))) for text in given)
+    except ConstraintError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _sandbox(value: object) -> str:
+    if value not in SANDBOXES:
+        raise SettingsError(f"{value!r} is no sandbox: choose from {', '.join(SANDBOXES)}")
+    return str(value)
+
+
 def _gpus(value: object) -> str:
     parts = value if isinstance(value, list) else [value]
     if not parts or any(isinstance(p, bool) or not isinstance(p, int | str) for p in parts):
@@ -158,6 +185,10 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "state_dir": ("state_dir", _path),
     "log_limit_mb": ("log_limit_mb", _positive),
     "memory_limit_gb": ("memory_limit_gb", _positive),
+    "disk_limit_gb": ("disk_limit_gb", _positive),
+    "checkpoint_limit_gb": ("checkpoint_limit_gb", _positive),
+    "constraints": ("constraints", _constraints),
+    "sandbox": ("sandbox", _sandbox),
 }
 """By the name in `cockpit.toml` and on the command line: the field, and how it is read."""
 

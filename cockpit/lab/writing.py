@@ -9,7 +9,7 @@ from typing import Any
 from cockpit.core.experiment import Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.journal import Journal
-from cockpit.lab.rows import EngineRow
+from cockpit.lab.rows import AuditRow, EngineRow
 
 
 class EngineJournal(Journal):
@@ -154,6 +154,18 @@ class EngineJournal(Journal):
                 (*columns.values(), experiment, number),
             )
             self._touch(experiment)
+
+    def add_audit(self, audit: AuditRow) -> None:
+        """Record what an audit found; one of the same run before it is replaced."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO audit VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    audit.experiment, audit.run, audit.at, audit.outcome, audit.says,
+                    json.dumps(audit.facts),
+                ),
+            )  # fmt: skip
+            self._touch(audit.experiment)
 
     def add_hint(self, text: str, author: str) -> int:
         """Record a hint and return its id."""

@@ -197,7 +197,8 @@ class Client:
         state = row.state if row.state in {"running", "paused"} else "stopped"
         if state != "stopped" and not self._engine_lives():
             state = "dead"
-        return EngineState(state, max(0.0, now - self._heartbeat[1]), row.activity, row.reason)
+        age = max(0.0, now - self._heartbeat[1])
+        return EngineState(state, age, row.activity, row.reason, row.sandbox)
 
     def _running(self) -> dict[tuple[int, int], Run]:
         """Return the runs that the journal calls running, by experiment and number."""

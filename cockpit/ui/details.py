@@ -31,6 +31,7 @@ def read_details(
         parent=parent,
         proposal=proposal,
         verdicts=tuple(journal.verdicts(number)),
+        audits=tuple(journal.audits(number)),
         diff=_diff(lab, own, parent) if parent else (),
         log=tuple(log),
         curve=experiment_curve(lab, own),

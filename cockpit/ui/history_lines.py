@@ -83,7 +83,8 @@ def _word(shown: Shown) -> Span:
     if shown.is_stranded:
         return "waits", "warning"
     if own.status is Status.RUNNING:
-        phase = shown.phase or "running"
+        measured = own.runs and all(run.state != "running" for run in own.runs)
+        phase = shown.phase or ("auditing" if measured else "running")
         return PHASES.get(phase, phase), "running"
     if own.status is Status.KEPT and own.id not in shown.snapshot.sound:
         return "unsound", "warning"

@@ -12,7 +12,7 @@ from cockpit.core.curve import Point
 from cockpit.core.experiment import Experiment, Hint, Proposal, Status
 from cockpit.core.noise import Noise
 from cockpit.lab.metrics import Evaluation, Step
-from cockpit.lab.rows import DecisionEvent, Message, Night, Tag
+from cockpit.lab.rows import AuditRow, DecisionEvent, Message, Night, Tag
 from cockpit.ui.tally import TagSummary, limit_of
 
 UNKNOWN_NOISE = Noise(None, 0, 0)
@@ -30,6 +30,13 @@ class EngineState:
     """Seconds since the engine last said something."""
     activity: str = ""
     reason: str | None = None
+    sandbox: str = ""
+    """What trainings are confined by; empty where nobody has said so."""
+
+    @property
+    def unsandboxed(self) -> bool:
+        """Return whether trainings run with nothing to confine them."""
+        return self.alive and self.sandbox == "none"
 
     @property
     def alive(self) -> bool:
@@ -175,6 +182,7 @@ class Details:
     parent: Experiment | None
     proposal: Proposal
     verdicts: tuple[DecisionEvent, ...]
+    audits: tuple[AuditRow, ...]
     diff: tuple[str, ...]
     """Unified diff of train.py against the parent's, where both texts are still there."""
     log: tuple[str, ...]

@@ -129,6 +129,11 @@ def size(value: int | None) -> str:
     return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
+def decimal(value: float | None) -> str:
+    """Return a number of any size in a few characters."""
+    return NOTHING if value is None else f"{value:.3g}"
+
+
 def percent(share: float | None) -> str:
     """Return a share of one as `46 %`."""
     return NOTHING if share is None else f"{share * 100:.0f} %"

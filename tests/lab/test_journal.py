@@ -15,7 +15,7 @@ import pytest
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.journal import Journal, JournalError
-from cockpit.lab.rows import EngineRow
+from cockpit.lab.rows import SCHEMA, AuditRow, EngineRow
 from cockpit.lab.writing import EngineJournal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +49,31 @@ def test_an_experiment_comes_back_as_it_was_written(journal: EngineJournal) -> N
     assert journal.proposal(1) == IDEA
     assert journal.proposals("t") == {0: IDEA, 1: IDEA}
     assert journal.experiment(9) is None
+
+
+def test_a_journal_of_an_older_cockpit_is_brought_up_to_date_by_a_reader(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.execute("PRAGMA journal_mode = WAL")
+    old.executescript(SCHEMA[0] + "; PRAGMA user_version = 1;")
+    old.execute(
+        "INSERT INTO engine VALUES (1, 7, 'running', 'at it', NULL, 1.0, 2.0, 3.0, 'boot', 4)"
+    )
+    old.commit()
+    old.close()
+    reader = Journal(path, write=False)
+    assert reader.engine() == EngineRow(7, "running", "at it", None, 1.0, 2.0, 3.0, "boot", 4)
+    assert reader.audits() == []
+    reader.close()
+
+
+def test_the_latest_audit_of_a_run_counts(journal: EngineJournal) -> None:
+    journal.add_experiment("t", None, IDEA)
+    journal.add_audit(AuditRow(0, 1, 5.0, "undecided", "no checkpoint", {}))
+    revision = journal.revision()
+    journal.add_audit(AuditRow(0, 1, 6.0, "passed", "audit ok", {"sealed_bpb": 1.5}))
+    assert journal.audits(0) == [AuditRow(0, 1, 6.0, "passed", "audit ok", {"sealed_bpb": 1.5})]
+    assert journal.audits(3) == []
+    assert journal.revision() > revision
 
 
 def test_verdicts_are_a_story_that_nothing_erases(journal: EngineJournal) -> None:

@@ -17,6 +17,7 @@ from cockpit.ui.text import (
     clean,
     clock,
     count,
+    decimal,
     fit,
     percent,
     size,
@@ -179,7 +180,11 @@ def _figures(snapshot: Snapshot, run: CurrentRun, width: int) -> list[Line]:
         ("MFU", f"{percent(step.mfu if step else None):>5}"),
         ("step", f"{step.step if step else 0:>6}"),
         ("memory", f"{size(step.memory_bytes if step else None):>8}"),
+        ("lr", f"{percent(step.lr_factor if step else None):>5}"),
+        ("grad", f"{decimal(step.grad_norm if step else None):>6}"),
     ]
+    named = dict(step.named) if step else {}
+    cells += [(clean(name, 20), f"{decimal(value):>6}") for name, value in named.items()]
     return lines + _cells(cells, width) + _budget_note(snapshot, run.budget_seconds, width)
 
 

@@ -52,7 +52,8 @@ class StatusLine(TextLines):
             self._lines = [status_line(self.snapshot, self.line_width)]
 
 
-ORDER = ("lab", "tag", "corpus", "state", "best", "busy", "ideas")
+UNSANDBOXED = "unsandboxed"
+ORDER = ("lab", "tag", "corpus", "state", "sandbox", "best", "busy", "ideas")
 """From left to right; what awaits a person stands at the right end."""
 
 
@@ -94,6 +95,8 @@ def _fields(snapshot: Snapshot) -> list[Field]:
     run_cells = 2 * len(_limit(snapshot)) + 1
     short, long = 8 + 1 + 5 + 1 + run_cells, 8 + 1 + 5 + 1 + 10 + 1 + run_cells
     fields = [Field("state", _state(snapshot, short, phase=False), max(short, 24))]
+    if snapshot.engine.unsandboxed:
+        fields.append(Field("sandbox", ((UNSANDBOXED, "error"),), len(UNSANDBOXED)))
     score = _best(snapshot)
     distance = score[:3] if snapshot.gain is not None else score[:2]
     fields += [Field("best", score[:2], 11), Field("best", distance, 19)]

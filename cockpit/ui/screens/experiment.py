@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from cockpit.core.constraints import named_metrics
 from cockpit.core.curve import Point, smooth, thin
 from cockpit.core.experiment import Run
 from cockpit.core.judge import probability_better
@@ -123,6 +124,10 @@ def detail_lines(details: Details, snapshot: Snapshot, width: int) -> list[Line]
     lines += _chart(details, width)
     if own.runs:
         lines += [(("Runs", "heading"),), *[_run(run) for run in own.runs], ()]
+    for audit in details.audits:
+        key = {"passed": "", "failed": "crashed"}.get(audit.outcome, "muted")
+        told = f"  run {audit.run}: {clean(audit.says, 600)}"
+        lines += [(("Audit", "heading"),), *[((line, key),) for line in wrap(told, width)], ()]
     if details.verdicts:
         lines.append((("Verdict", "heading"),))
         for event in details.verdicts:
@@ -172,8 +177,10 @@ def _run(run: Run) -> Line:
         f"trained {clock(run.training_seconds):>5}",
         f"memory {size(run.peak_memory_bytes):>8}",
     ]
+    figures += [f"{clean(name, 40)} {value:.4g}" for name, value in named_metrics(run).items()]
     reason = f"   {run.state}: {clean(run.reason, 200)}" if run.reason else ""
-    return (("  ".join(figures), ""), (reason, "crashed" if run.state == "failed" else "muted"))
+    key = "crashed" if run.state in ("failed", "invalid") else "muted"
+    return (("  ".join(figures), ""), (reason, key))
 
 
 def _chart(details: Details, width: int) -> list[Line]:
