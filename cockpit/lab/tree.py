@@ -13,6 +13,8 @@ class Tree:
         self._journal = journal
         self._revision = -1
         self.experiments: dict[int, Experiment] = {}
+        self._of: dict[str, dict[int, Experiment]] = {}
+        self._standing: dict[tuple[str, tuple[Status, ...]], list[Experiment]] = {}
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; tell whether anything had."""
@@ -21,11 +23,16 @@ class Tree:
             return False
         self.experiments.update(self._journal.experiments(self._revision))
         self._revision = revision
+        self._of.clear()
+        self._standing.clear()
         return True
 
     def of(self, tag: str) -> dict[int, Experiment]:
         """Return the experiments of one tag, ascending by id."""
-        return {number: e for number, e in sorted(self.experiments.items()) if e.tag == tag}
+        if tag not in self._of:
+            own = {number: e for number, e in sorted(self.experiments.items()) if e.tag == tag}
+            self._of[tag] = own
+        return self._of[tag]
 
     def baseline(self, tag: str) -> Experiment | None:
         """Return the baseline of a tag, or None."""
@@ -41,4 +48,7 @@ class Tree:
 
     def with_status(self, tag: str, *statuses: Status) -> list[Experiment]:
         """Return the experiments of a tag that stand at one of `statuses`, oldest first."""
-        return [e for e in self.of(tag).values() if e.status in statuses]
+        if (tag, statuses) not in self._standing:  # asked for many times a second
+            standing = [e for e in self.of(tag).values() if e.status in statuses]
+            self._standing[tag, statuses] = standing
+        return self._standing[tag, statuses]
