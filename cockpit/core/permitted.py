@@ -1,0 +1,314 @@
+"""What a train.py may import and name: the tables of the guard, and what to do instead.
+
+Modules are on an allow-list. Of a module that is small or close to the score, the members are on
+one too; of the large ones (torch, numpy, triton) a member may be anything that is not refused. A
+refused name is refused on every object, since torch alone has dozens of ways to the same module.
+"""
+
+import re
+from collections.abc import Mapping
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _any(text: str) -> dict[str, frozenset[str] | None]:
+    return dict.fromkeys(text.split())
+
+
+def _all(reason: str, text: str) -> dict[str, str]:
+    return dict.fromkeys(text.split(), reason)
+
+
+# ---- why, and what to do instead: the second half of a sentence -----------------------------
+
+FILES = (
+    "reads or writes files, which is the harness's part: rows come from task.next_batch(), "
+    "figures go out by task.report(), the model by task.finish(model)"
+)
+PROCESSES = (
+    "starts threads or processes or sets their number; a training is one process of one thread: "
+    "leave it out"
+)
+IDLE = "lets the device wait; leave it out"
+NETWORK = "reaches for the network, which a training does not have; leave it out"
+SEEDS = (
+    "sets a seed, which is the harness's part; leave it out, or seed a generator of your own "
+    "with task.seed exactly"
+)
+ENDING = "ends or stops the process; let main() return after task.finish(model)"
+SYSTEM = (
+    "reaches into the interpreter or the machine; environment, device and garbage collector are "
+    "set up by the harness: leave it out"
+)
+REFLECTION = "goes round the names in the text; write plain code with plain names"
+INTERNALS = (
+    "belongs to the harness's inside; use only harness.start, harness.attention, "
+    "harness.TaskInfo and the task's public methods"
+)
+PATCHING = "changes what the harness uses too; write a function or a subclass of your own instead"
+CHECKPOINT = (
+    "could make the checkpoint another model than the one that is scored; leave saving to "
+    "nn.Module, or choose another name"
+)
+NOT_YOURS = (
+    "is private to an object that is not self; use its public methods, or drop the underscore "
+    "if it is yours"
+)
+UNWANTED = "is not for a train.py; leave it out"
+UNKNOWN_MODULE = "is not among the modules for a train.py; use torch, triton, numpy or plain Python"
+FOREIGN_CODE = "compiles, loads or runs code from elsewhere; write it in Python or Triton"
+DATA = "data and learnt weights do not go into the text, they are learnt within the budget"
+
+# ---- modules --------------------------------------------------------------------------------
+
+HARNESS = _names("start attention Task TaskInfo HarnessError run_by_hand")
+"""The contract of harness.py."""
+
+TASK_SETTABLE = _names("flops_per_token")
+"""What train.py may set on its task."""
+
+MODULES: Mapping[str, frozenset[str] | None] = {
+    "harness": HARNESS,
+    **_any("torch triton numpy"),
+    **_any("flash_attn flash_attn_3 flash_attn_interface xformers natten fla mamba_ssm"),
+    **_any("causal_conv1d cut_cross_entropy einops liger_kernel torchao"),
+    **_any("__future__ bisect cmath collections enum fractions heapq itertools math numbers"),
+    **_any("statistics typing typing_extensions"),
+    "abc": _names("ABC abstractmethod"),
+    "contextlib": _names("""
+        AbstractContextManager ContextDecorator ExitStack contextmanager nullcontext suppress
+    """),
+    "copy": _names("copy deepcopy"),
+    "dataclasses": _names("""
+        InitVar KW_ONLY asdict astuple dataclass field fields is_dataclass replace
+    """),
+    "functools": _names("""
+        cache cached_property cmp_to_key lru_cache partial partialmethod reduce total_ordering
+        wraps
+    """),
+    "operator": _names("""
+        add sub mul truediv floordiv mod pow neg pos abs matmul and_ or_ xor invert lt le eq ne
+        ge gt itemgetter not_ is_ is_not
+    """),
+    "random": _names("""
+        betavariate choice choices expovariate gauss getstate normalvariate randint random
+        randrange sample shuffle triangular uniform
+    """),
+    "time": _names("""
+        monotonic monotonic_ns perf_counter perf_counter_ns process_time time time_ns
+    """),
+    "types": _names("SimpleNamespace"),
+    "warnings": _names("catch_warnings filterwarnings simplefilter warn"),
+}
+"""Top-level modules and their members; None: any that is not refused further down."""
+
+MODULE_REASONS: Mapping[str, str] = {
+    **_all(SYSTEM, """
+        ast atexit builtins cffi code codecs copyreg ctypes faulthandler gc grp importlib inspect
+        linecache locale marshal os pdb pkgutil platform posix psutil pwd pynvml resource runpy
+        site sys sysconfig syslog termios traceback tracemalloc
+    """),
+    **_all(PROCESSES, """
+        _thread asyncio concurrent multiprocessing queue sched selectors signal subprocess
+        threading
+    """),
+    **_all(FILES, """
+        bz2 cloudpickle csv datasets dbm dill fileinput glob gzip h5py io joblib json logging lzma
+        mmap pandas pathlib pickle pyarrow safetensors shelve shutil sqlite3 tarfile tempfile
+        tiktoken tokenizers tomllib yaml zipfile zlib
+    """),
+    **_all(NETWORK, """
+        aiohttp ftplib http httpx huggingface_hub kernels litellm openai requests smtplib socket
+        socketserver ssl transformers urllib urllib3 wandb xmlrpc
+    """),
+    **_all(INTERNALS, """
+        attention batches by_hand cockpit device metrics prepare scoring serving sources task
+        train
+    """),
+}  # fmt: skip
+"""Why a module that is not on the list is not, where more can be said than that."""
+
+TORCH_MODULES = _names("""
+    accelerator amp autograd backends compiler cpu cuda distributions fft func functional library
+    linalg masked mps nested nn ops optim random return_types signal sparse special types utils
+    version xpu
+""")
+"""Modules in torch that may be used."""
+
+TORCH_STRANGERS = _names("""
+    ao builtins classes contrib cpp ctypes distributed export functools futures fx glob hub
+    importlib inspect jit math monitor mtia multiprocessing numa onnx os overrides package
+    platform profiler quantization quasirandom serialization storage sys testing textwrap
+    threading torch torch_version warnings windows
+""")
+"""Those that may not. (A test finds every module in the torch installed on one of the two.)"""
+
+MEMBERS: Mapping[str, frozenset[str]] = {
+    "numpy.lib": _names("stride_tricks"),
+    "torch.utils": _names("checkpoint flop_counter _pytree"),
+    "torch.library": _names("custom_op triton_op wrap_triton"),
+    "torch.backends": _names("""
+        cpu cuda cudnn flags fp32_precision mha mkl mkldnn mps openmp opt_einsum
+    """),
+    "torch._dynamo": _names("""
+        allow_in_graph config disable graph_break mark_dynamic mark_static mark_static_address
+        maybe_mark_dynamic reset
+    """),
+    "torch._inductor": _names("config"),
+    "torch._functorch": _names("config"),
+    "torch._higher_order_ops": _names("associative_scan cond flex_attention scan while_loop"),
+    "torch.random": _names("fork_rng get_rng_state initial_seed manual_seed set_rng_state"),
+}
+"""Members of those modules below the top of which only a few are wanted."""
+
+KNOWN_MODULES = frozenset({
+    *MODULES, *MEMBERS, *(f"torch.{name}" for name in TORCH_MODULES),
+    "numpy.linalg", "numpy.random", "torch.backends.cuda", "torch.backends.cudnn",
+    "torch.cuda.amp", "torch.nn.attention", "torch.nn.attention.flex_attention",
+    "torch.nn.functional", "torch.nn.init", "torch.nn.utils", "torch.optim.lr_scheduler",
+    "torch.utils.checkpoint", "triton.language",
+})  # fmt: skip
+"""What is a module when it is imported from another one: `from torch import nn`."""
+
+CONFIGURATIONS = (
+    "torch.backends.",
+    "torch._dynamo.config.",
+    "torch._inductor.config.",
+    "torch._functorch.config.",
+)
+"""Beginnings of the full names of settings, which are made to be assigned to."""
+
+TOOL_SETTING = re.compile(
+    r"(^|[._])(cxx|nvcc|cmd|command|binary|root|url|prefix|include|dir|path)($|[._])"
+)
+"""Settings that name a program or a place; those of a training are given."""
+
+# ---- names ----------------------------------------------------------------------------------
+
+BUILTINS: Mapping[str, str] = {
+    "open": FILES,
+    **_all(REFLECTION, """
+        __builtins__ __import__ __loader__ __spec__ compile delattr eval exec globals locals vars
+    """),
+    **_all(ENDING, """
+        breakpoint exit help quit BaseException BaseExceptionGroup GeneratorExit KeyboardInterrupt
+        SystemExit
+    """),
+}  # fmt: skip
+"""Builtin names that are refused, also where they name something else."""
+
+ATTRIBUTES: Mapping[str, str] = {
+    **_all(SYSTEM, """
+        atexit builtins codecs copyreg ctypes environ faulthandler gc importlib inspect linecache
+        marshal os pdb posix runpy sys sysconfig traceback tracemalloc
+    """),
+    **_all(PROCESSES, """
+        asyncio distributed multiprocessing parallel_apply set_num_interop_threads set_num_threads
+        subprocess threading DataParallel DistributedDataParallel
+    """),
+    **_all(IDLE, "sleep"),
+    **_all(FILES, """
+        dump dumps export_chrome_trace export_memory_timeline export_stacks from_file
+        from_filename fromfile fromregex genfromtxt glob io load load_file loadtxt memmap mmap
+        npyio open open_memmap pathlib pickle save save_file savetxt savez savez_compressed
+        serialization shutil tarfile tempfile tofile write_bytes write_text zipfile
+        DataLoader DataSource FileStore UntypedStorage
+    """),
+    **_all(NETWORK, "http requests socket ssl urllib"),
+    **_all(FOREIGN_CODE, """
+        cpp_extension ctypeslib f2py get_kernel hub lib load_inline load_library
+        load_state_dict_from_url CompilationUnit CppExtension CUDAExtension
+    """),
+    **_all(SEEDS, "seed_all set_state setstate"),
+    **_all(ENDING, "abort exit kill _exit"),
+    **_all(REFLECTION, """
+        ag_code ag_frame co_code cr_code cr_frame f_back f_builtins f_code f_globals f_locals
+        func_globals get_annotations get_type_hints gi_code gi_frame tb_frame tb_lasti tb_next
+        BaseTorchFunctionMode ForwardRef TorchDispatchMode TorchFunctionMode
+        torch harness
+    """),
+    **_all(CHECKPOINT, """
+        register_state_dict_pre_hook register_state_dict_post_hook _register_state_dict_hook
+        register_load_state_dict_pre_hook register_load_state_dict_post_hook
+        _register_load_state_dict_pre_hook
+    """),
+}  # fmt: skip
+"""Attribute names that are refused on every object."""
+
+EXCEPTIONS = _names("triton.language.load numpy.lib")
+"""Full names that are meant well."""
+
+SEEDERS = _names("""
+    manual_seed manual_seed_all default_rng RandomState Random SystemRandom SeedSequence PCG64
+    PCG64DXSM Philox MT19937 SFC64
+""")
+"""All of them take `task.seed` and nothing else."""
+
+DUNDER_READ = _names("""
+    __call__ __class__ __contains__ __doc__ __enter__ __eq__ __exit__ __getitem__ __hash__
+    __init__ __iter__ __len__ __name__ __new__ __next__ __post_init__ __qualname__ __repr__
+    __setitem__ __version__
+""")
+"""Attributes between double underscores that may be read or called."""
+
+DUNDER_NAMES = _names("__class__ __debug__ __doc__ __file__ __name__")
+"""Plain names between double underscores that may be read."""
+
+DUNDER_ASSIGNED = _names("__all__ __constants__ __hash__ __slots__ __version__")
+"""And those that may be assigned to."""
+
+REFUSED_METHODS: Mapping[str, str] = {
+    **_all(REFLECTION, """
+        __array_function__ __array_ufunc__ __class_getitem__ __del__ __dir__ __getattribute__
+        __import__ __init_subclass__ __instancecheck__ __prepare__ __set_name__
+        __subclasscheck__ __subclasshook__ __torch_dispatch__ __torch_function__
+    """),
+    **_all(CHECKPOINT, """
+        __copy__ __deepcopy__ __getnewargs__ __getnewargs_ex__ __getstate__ __reduce__
+        __reduce_ex__ __setstate__
+    """),
+}  # fmt: skip
+"""Special methods that train.py may not define."""
+
+CHECKPOINT_METHODS = _names("""
+    state_dict load_state_dict _save_to_state_dict _load_from_state_dict get_extra_state
+    set_extra_state
+""")
+"""What a class of train.py does not define, so that nn.Module saves and loads it."""
+
+PRIVATE = re.compile(
+    r"_(orig_mod|parameters|modules|buffers|replace|asdict|fields|make|dynamo|inductor|functorch"
+    r"|higher_order_ops|pytree|grouped_mm|int_mm|weight_norm|assert|assert_async|LRScheduler"
+    r"|ConvNd|BatchNorm|(foreach|fused|scaled|flash|cudnn)_\w+)$"
+)
+"""Private names in common use, mostly torch's."""
+
+# ---- what may run when the file is imported -------------------------------------------------
+
+IMPORT_TIME_BUILTINS = _names("""
+    abs all any bool bytes classmethod complex dict divmod enumerate filter float frozenset
+    getattr hasattr int isinstance issubclass len list map max min object pow property range repr
+    reversed round set slice sorted staticmethod str sum super tuple type zip
+""")
+
+IMPORT_TIME = _names("""
+    collections contextlib dataclasses enum fractions functools itertools math operator
+    torch._dynamo torch.amp torch.autocast torch.backends torch.compile torch.compiler
+    torch.cuda.amp torch.cuda.get_device_capability torch.cuda.get_device_name
+    torch.cuda.get_device_properties torch.cuda.is_available torch.cuda.is_bf16_supported
+    torch.device torch.enable_grad torch.finfo torch.inference_mode torch.library
+    torch.mps.is_available torch.no_grad torch.set_float32_matmul_precision torch.tensor triton
+    types typing typing_extensions warnings
+""")
+"""Full names, or whole parts at their beginning, of what may be called at import."""
+
+IMPORT_TIME_METHODS = _names("register_autograd register_fake register_kernel register_vmap")
+"""Of a custom operator; besides these, methods of literals."""
+
+PLAIN_BASES = _names("""
+    dataclasses.dataclass typing.NamedTuple enum.Enum enum.IntEnum enum.StrEnum
+    types.SimpleNamespace
+""")
+"""Decorators and bases of classes that only hold values."""
