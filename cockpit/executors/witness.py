@@ -16,8 +16,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -56,6 +56,8 @@ class Place:
     """Where its code is imported from."""
     memory_bytes: int
     """Resident memory of it and all it starts."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it has in its environment besides ours."""
 
 
 class Witness:
@@ -166,7 +168,9 @@ def end_all() -> None:
 
 
 def _environment(place: Place, control: int) -> dict[str, str]:
-    return dict(os.environ) | {
+    return {
+        **os.environ,
+        **place.environment,
         "HOME": str(place.directory),
         "TMPDIR": str(place.directory / "tmp"),
         "PYTHONPATH": str(place.trainer_directory),
