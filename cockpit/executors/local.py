@@ -1,6 +1,7 @@
-"""Training on this machine, without a sandbox: warm spares, and the start of a run."""
+"""Training on this machine: warm spares, and the start of a run."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -15,7 +16,9 @@ from cockpit.executors.base import Assignment, Device, ExecutorError, SpareState
 from cockpit.executors.environment import reserved_cpus, training_environment
 from cockpit.executors.locks import FileLock
 from cockpit.executors.orders import Limits, Settings
+from cockpit.executors.probing import probe
 from cockpit.executors.processes import new_token
+from cockpit.executors.sandbox import Sandbox
 from cockpit.executors.watching import (
     lab_processes,
     observe,
@@ -52,10 +55,13 @@ class LocalExecutor:
         trainer_directory: Path,
         spares_directory: Path,
         log_path: Path,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """`python` has torch; `spares_directory` is `.cockpit/spares`, on the file system of the
-        runs; what supervisors have to say goes to the end of `log_path`.
+        runs; what supervisors have to say goes to the end of `log_path`. Without a `sandbox` the
+        best that works is used.
         """
+        self._sandbox = sandbox
         self.device = device
         self.python = python
         self.spares_directory = spares_directory
@@ -66,6 +72,13 @@ class LocalExecutor:
         self._failure: str | None = None
         self._failures = 0
         self._retry_at = 0.0
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where trainings are put. Raises ExecutorError when that can't be found out."""
+        if self._sandbox is None:
+            self._sandbox = probe(self.spares_directory.parent, self.device, python=self.python)
+        return self._sandbox
 
     @property
     def spare_state(self) -> SpareState:
@@ -120,6 +133,7 @@ class LocalExecutor:
 
     def _spawn(self) -> _Spare:
         state_directory = self.spares_directory.parent.resolve()
+        sandbox = self.sandbox
         token = new_token(state_directory)
         directory = state_directory / self.spares_directory.name / token
         try:
@@ -129,7 +143,7 @@ class LocalExecutor:
             assert lock is not None  # nobody else knows of this directory
             with lock, open(self.log_path, "ab") as log:
                 process = subprocess.Popen(
-                    [*SUPERVISOR, self._settings(directory, lock.descriptor).encode()],
+                    [*SUPERVISOR, self._settings(sandbox, directory, lock.descriptor).encode()],
                     cwd=directory,
                     env=self._environment(directory, token),
                     stdin=subprocess.PIPE,
@@ -146,11 +160,12 @@ class LocalExecutor:
             ) from error
         return _Spare(process, directory)
 
-    def _settings(self, directory: Path, lock: int) -> Settings:
+    def _settings(self, sandbox: Sandbox, directory: Path, lock: int) -> Settings:
         return Settings(
             spare=str(directory),
             lock_descriptor=lock,
-            python=self.python,
+            sandbox=sandbox.encode(),
+            device=dataclasses.asdict(self.device),
             trainer_directory=str(self._trainer_directory.absolute()),
             cpus=list(reserved_cpus(self.device)),
         )
@@ -158,7 +173,7 @@ class LocalExecutor:
     def _environment(self, directory: Path, token: str) -> dict[str, str]:
         cache = self.spares_directory.parent.resolve() / "compiled"
         made = training_environment(os.environ, self.device, directory, cache, token)
-        # The supervisor finds this very package, installed or not; it gives the training another.
+        # The supervisor finds this very package, installed or not.
         return made | {"PYTHONPATH": str(Path(cockpit.__file__).parents[1])}
 
     def _assign(self, spare: _Spare, assignment: Assignment) -> bool:

@@ -5,6 +5,7 @@ input. Both ends use these classes, so that they cannot drift apart.
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,10 @@ class Settings:
     """Absolute path at which the spare was made."""
     lock_descriptor: int
     """Inherited descriptor that holds the lock."""
-    python: str
-    """Interpreter of the training."""
+    sandbox: dict[str, Any]
+    """Where the training is put, as `Sandbox.encode` gives it."""
+    device: dict[str, Any]
+    """The fields of its `Device`."""
     trainer_directory: str
     """Where harness.py is."""
     cpus: list[int]

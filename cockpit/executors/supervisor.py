@@ -75,7 +75,7 @@ class Supervisor:
         self.selector.register(self.wakeups, selectors.EVENT_READ)
         self.say_where_we_are()
         try:
-            self.training = Training.start(self.settings.python, self.settings.trainer_directory)
+            self.training = Training.start(self.settings)
         except (OSError, subprocess.SubprocessError) as error:
             self.finish("crashed", f"the training could not be started: {error}")
             return
@@ -283,7 +283,7 @@ class Supervisor:
 
     def say_where_we_are(self) -> None:
         """Write supervisor.json. A full disk must not end the run: what is read is then old."""
-        inner = self.training.pid if self.training else None
+        inner = self.training.inner_pid if self.training else None
         with contextlib.suppress(OSError):
             write_atomically(
                 "supervisor.json",

@@ -10,15 +10,19 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
+from cockpit.executors.base import Device
+from cockpit.executors.orders import Settings
 from cockpit.executors.processes import (
     LINUX,
     RUN_TOKEN,
     kill_until_gone,
     tokens_by_pid,
 )
+from cockpit.executors.sandbox import Sandbox, confine
 
 SERVE = "import harness; harness.serve()"
 LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -44,12 +48,24 @@ class Training:
     """Our end of the control channel, non-blocking."""
     log: int
     """Descriptor of train.log."""
+    is_wrapped: bool = False
+    """Whether `pid` is a bubblewrap that waits for the training."""
     status: int | None = None
     """Wait status once it has ended, see waitpid(2)."""
 
     @classmethod
-    def start(cls, python: str, trainer_directory: str) -> "Training":
-        """Start it, with this process's environment. Raises OSError, SubprocessError."""
+    def start(cls, settings: Settings) -> "Training":
+        """Start it in its sandbox. Raises OSError, SubprocessError."""
+        sandbox = Sandbox.decode(settings.sandbox)
+        confined = confine(
+            SERVE,
+            sandbox=sandbox,
+            run_directory=Path.cwd(),
+            trainer_directory=Path(settings.trainer_directory),
+            device=Device(**settings.device),
+            token=os.environ[RUN_TOKEN],
+            environ=os.environ,
+        )
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         log = os.open("train.log", LOG_FLAGS, 0o644)
@@ -70,33 +86,45 @@ class Training:
 
         with theirs:
             process = subprocess.Popen(
-                [python, "-P", "-c", SERVE],
+                confined.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(os.environ)
-                | {"PYTHONPATH": trainer_directory, "COCKPIT_CONTROL_FD": str(theirs.fileno())},
+                env=confined.environment | {"COCKPIT_CONTROL_FD": str(theirs.fileno())},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 preexec_fn=prepare,
             )
         # It is waited for by `reap`, together with the orphans: Popen must not wait as well.
         process.returncode = 0
-        return cls(process.pid, ours, log)
+        return cls(process.pid, ours, log, sandbox.level == "bubblewrap")
+
+    @property
+    def inner_pid(self) -> int:
+        """Whom to kill so that all of it ends: in bubblewrap the first process inside."""
+        if self.is_wrapped:
+            with contextlib.suppress(psutil.Error):
+                for child in psutil.Process(self.pid).children():
+                    return int(child.pid)
+        return self.pid
 
     @property
     def exit_code(self) -> int | None:
         """Its exit status; None while it runs and when a signal ended it."""
-        if self.status is None or not os.WIFEXITED(self.status):
+        if self.status is None or not os.WIFEXITED(self.status) or self.signal is not None:
             return None
         return os.WEXITSTATUS(self.status)
 
     @property
     def signal(self) -> int | None:
         """The signal that ended it, if one did."""
-        if self.status is None or not os.WIFSIGNALED(self.status):
+        if self.status is None:
             return None
-        return os.WTERMSIG(self.status)
+        if os.WIFSIGNALED(self.status):
+            return os.WTERMSIG(self.status)
+        # bubblewrap passes a death by signal on as shells do.
+        told = os.WEXITSTATUS(self.status) - 128
+        return told if self.is_wrapped and 0 < told < signal.NSIG else None
 
     def send(self, message: dict[str, object], *descriptors: int) -> None:
         """Tell the harness something. If it has gone, its end is noticed elsewhere."""

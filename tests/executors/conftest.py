@@ -1,5 +1,6 @@
 """A lab's state directory, a stub harness in a trainer directory, and no process left behind."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cockpit.executors.base import Assignment, Device, Observation
+from cockpit.executors.base import Assignment, Device, ExecutorError, Observation
 from cockpit.executors.local import LocalExecutor, lab_processes, observe
+from cockpit.executors.probing import probe
+from cockpit.executors.sandbox import Sandbox
 from cockpit.lab.rundir import RunDirectory, RunExit, SupervisorIdentity
 
 STUB = Path(__file__).with_name("harness_stub.py")
@@ -38,10 +41,18 @@ class Bench:
         shutil.copy(STUB, self.trainer / "harness.py")
         self.executor = self.new_executor()
 
-    def new_executor(self, device: Device = TEST_DEVICE, python: str = "") -> LocalExecutor:
-        return LocalExecutor(
-            device, python or sys.executable, self.trainer, self.state / "spares", self.log
-        )
+    def new_executor(
+        self, device: Device = TEST_DEVICE, python: str = sys.executable, level: str = "auto"
+    ) -> LocalExecutor:
+        sandbox = None if level == "auto" else self.sandbox(level)
+        return LocalExecutor(device, python, self.trainer, self.state / "spares", self.log, sandbox)
+
+    def sandbox(self, level: str) -> Sandbox:
+        """The sandbox of that level; skips the test where there is none."""
+        try:
+            return probe(self.state, TEST_DEVICE, wanted=level)
+        except ExecutorError as error:
+            pytest.skip(str(error))
 
     def assignment(self, train_py: str, **changes: object) -> Assignment:
         self.runs += 1
@@ -88,6 +99,22 @@ class Bench:
         identity = RunDirectory(run).read_supervisor()
         assert identity is not None
         return identity
+
+    def child_of(self, run: Path) -> int:
+        """The pid, outside, of the child that a run started with its token as an argument."""
+        token = self.identity(run).token
+        found: list[int] = self.wait_until(lambda: self.with_argument(token), 20, "the child")
+        return found[0]
+
+    @staticmethod
+    def with_argument(text: str) -> list[int]:
+        """Processes that have `text` among their arguments: pids differ inside and outside."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if text in process.cmdline():
+                    found.append(process.pid)
+        return found
 
     def wait_gone(self, pid: int) -> None:
         self.wait_until(lambda: is_gone(pid), 10, f"the end of process {pid}")

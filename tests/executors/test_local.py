@@ -41,24 +41,26 @@ def test_a_warm_spare_becomes_the_run(bench: Any) -> None:
 
 
 def test_a_spare_may_be_renamed_while_it_warms(bench: Any) -> None:
-    warming, go = bench.trainer / "warming", bench.trainer / "go"
+    go = bench.trainer / "go"
     (bench.trainer / "warm_up.py").write_text(
         "from pathlib import Path\nimport os, tempfile, time\ntempfile.gettempdir()\n"
-        f"Path({str(warming)!r}).write_text(os.getcwd())\n"
+        "Path('warming').write_text(os.getcwd())\n"
         f"while not Path({str(go)!r}).exists(): time.sleep(0.01)\n"
     )
     bench.executor.warm()
-    bench.wait_for_file(warming)
+    (spare,) = (bench.state / "spares").iterdir()
+    bench.wait_for_file(spare / "warming")
     assert bench.executor.spare_state.state == "warming"
     run = bench.start(
         "import os, tempfile\ntempfile.NamedTemporaryFile().close()\n"
         "assert os.path.samefile(os.environ['HOME'], '.')\n"
-        "assert go['run_directory'] == os.getcwd(), go\n" + FINISHES
+        "open('written-later', 'w').close()\n" + FINISHES
     )
     assert observe(run).stage == "warming"
     go.write_text("")
     ended = bench.exit(run)
     assert (ended.reason, ended.stage) == ("finished", "assigned"), ended
+    assert (run / "written-later").exists()
 
 
 def test_the_rows_are_handed_in_only_after_the_checkpoint(bench: Any) -> None:
@@ -180,24 +182,27 @@ def test_memory_is_counted_over_all_processes(bench: Any) -> None:
 
 def test_a_child_that_left_the_session_is_ended_with_the_run(bench: Any) -> None:
     run = bench.start(
-        "import subprocess, sys\n"
+        "import os, subprocess, sys\n"
+        "token = os.environ['COCKPIT_RUN_TOKEN']\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import os, time; os.fork(); "
-        "os.environ.clear(); time.sleep(60)'], start_new_session=True, env={})\n"
-        "open('child', 'w').write(str(child.pid))\n" + FINISHES
+        "os.environ.clear(); time.sleep(60)', token], start_new_session=True, env={})\n"
+        "while not os.path.exists('go'): pass\n" + FINISHES
     )
+    token = bench.identity(run).token
+    bench.wait_until(lambda: len(bench.with_argument(token)) == 2, 20, "child and grandchild")
+    (run / "go").write_text("")
     assert bench.exit(run).reason == "finished"
-    bench.wait_gone(int((run / "child").read_text()))
+    bench.wait_until(lambda: not bench.with_argument(token), 10, "the end of both")
 
 
 def test_stop_ends_the_run_and_its_children(bench: Any) -> None:
     run = bench.start(
-        "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
-        " start_new_session=True)\n"
-        "open('child.tmp', 'w').write(str(child.pid))\n"
-        "__import__('os').rename('child.tmp', 'child')\n" + HANGS
+        "import os, subprocess, sys\n"
+        "token = os.environ['COCKPIT_RUN_TOKEN']\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', token],"
+        " start_new_session=True)\n" + HANGS
     )
-    child = int(bench.wait_for_file(run / "child"))
+    child = bench.child_of(run)
     assert stop(run)
     ended = bench.exit(run)
     assert (ended.reason, ended.message) == ("stopped", "stopped by the engine")
@@ -256,9 +261,9 @@ def test_a_run_whose_training_cannot_warm_is_a_crash_before_its_assignment(bench
 
 def test_a_python_that_is_missing_is_named(bench: Any) -> None:
     bench.executor = bench.new_executor(python="/nowhere/python")
-    ended = bench.exit(bench.start(FINISHES))
-    assert ended.reason == "crashed"
-    assert "/nowhere/python" in ended.message
+    with pytest.raises(ExecutorError, match="/nowhere/python could not be asked"):
+        bench.start(FINISHES)
+    assert not (bench.state / "spares").exists()
 
 
 def test_a_spare_that_died_is_replaced_at_the_start_of_a_run(bench: Any) -> None:

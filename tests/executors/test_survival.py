@@ -22,10 +22,9 @@ HANGS = "print('here', flush=True)\nharness.for_ever()"
 WITH_CHILD = """
 import os, subprocess, sys
 child = subprocess.Popen(
-    [sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True
+    [sys.executable, '-c', 'import time; time.sleep(60)', os.environ['COCKPIT_RUN_TOKEN']],
+    start_new_session=True,
 )
-open('child.tmp', 'w').write(str(child.pid))
-os.rename('child.tmp', 'child')
 harness.for_ever()
 """
 
@@ -150,8 +149,9 @@ def test_a_training_dies_with_its_supervisor_and_the_run_is_lost(bench: Any) -> 
 def test_reaping_ends_children_without_a_supervisor_and_nobody_else(
     bench: Any, tmp_path: Path
 ) -> None:
+    bench.executor = bench.new_executor(level="none")  # elsewhere the kernel ends them
     lost, living = bench.start(WITH_CHILD), bench.start(HANGS)
-    child = int(bench.wait_for_file(lost / "child"))
+    child = bench.child_of(lost)
     survivor = bench.identity(living).inner_pid
     stranger = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"],
@@ -173,8 +173,9 @@ def test_reaping_ends_children_without_a_supervisor_and_nobody_else(
 
 
 def test_stop_ends_what_a_dead_supervisor_left(bench: Any) -> None:
+    bench.executor = bench.new_executor(level="none")
     run = bench.start(WITH_CHILD)
-    child = int(bench.wait_for_file(run / "child"))
+    child = bench.child_of(run)
     os.kill(bench.identity(run).pid, signal.SIGKILL)
     bench.over(run)
     assert stop(run)
@@ -198,8 +199,9 @@ def test_a_copy_of_a_lab_leaves_the_trainings_of_the_original_alone(
 
 
 def test_a_moved_lab_still_ends_what_is_its_own(bench: Any) -> None:
+    bench.executor = bench.new_executor(level="none")
     run = bench.start(WITH_CHILD)
-    child = int(bench.wait_for_file(run / "child"))
+    child = bench.child_of(run)
     moved = bench.state.with_name("moved")
     bench.state.rename(moved)
     at = moved / run.relative_to(bench.state)
@@ -262,8 +264,9 @@ def test_nothing_is_known_of_a_directory_that_is_not_there(tmp_path: Path) -> No
 
 
 def test_a_supervisor_that_was_stopped_by_its_training_is_ended_by_force(bench: Any) -> None:
+    bench.executor = bench.new_executor(level="none")  # elsewhere it can't
     run = bench.start("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n" + WITH_CHILD)
-    child = int(bench.wait_for_file(run / "child"))
+    child = bench.child_of(run)
     identity = RunDirectory(run).read_supervisor()
     assert observe(run).state == "alive"
     assert stop(run, force=True)

@@ -1,0 +1,203 @@
+"""Which sandbox works here: each is tried, by a small program that attempts what must not be."""
+
+import functools
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cockpit.executors import bubblewrap, confinement, places
+from cockpit.executors.base import Device, ExecutorError
+from cockpit.executors.environment import training_environment
+from cockpit.executors.processes import LINUX
+from cockpit.executors.sandbox import LEVELS, Sandbox, confine
+
+Wanted = str
+"""`auto`, or one of the levels."""
+TRIAL_SECONDS = 60.0
+"""CUDA's first start can take long; without a GPU a trial takes 50 ms."""
+
+TRIAL = """
+import ctypes, json, os, socket
+given = json.loads(os.environ["COCKPIT_TRIAL"])
+def can(attempt):
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+def keep():
+    for name in ("tmp/a", "b"):
+        open(name, "w").close()
+    os.rename("tmp/a", "b")
+def ask_gpu():
+    cuda = ctypes.CDLL("libcuda.so.1")
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    for answer in (
+        cuda.cuInit(0), cuda.cuDeviceGet(ctypes.byref(device), 0),
+        cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device),
+    ):
+        if answer:
+            raise OSError(f"CUDA error {answer}")
+print(json.dumps({
+    "read a secret file": can(lambda: open(given["secret"]).read()),
+    "write elsewhere": can(lambda: open(given["elsewhere"], "w")),
+    "reach the network": can(lambda: socket.create_connection(("127.0.0.1", given["port"]), 5)),
+    "write to its directory": can(keep),
+    "use a file handed in": can(lambda: os.pread(given["descriptor"], 1, 0)),
+    "use its GPU": not given["gpu"] or can(ask_gpu),
+}))
+"""
+MUST = ("write to its directory", "use a file handed in", "use its GPU")
+MUST_NOT = ("read a secret file", "write elsewhere", "reach the network")
+
+
+class TrialError(Exception):
+    """A sandbox does not work here; the message says what failed, in a few words."""
+
+
+def probe(
+    state_directory: Path,
+    device: Device,
+    *,
+    python: str = sys.executable,
+    wanted: Wanted = "auto",
+    hidden: tuple[Path, ...] = (),
+) -> Sandbox:
+    """The best sandbox that works here, or the one that is wanted. Tried once a process.
+
+    Run directories are below `state_directory`; it is out of sight, as are homes and `hidden`,
+    such as the cache of corpora. Raises ExecutorError when a wanted one does not work, or there
+    is none of that name.
+    """
+    if wanted not in ("auto", *LEVELS):
+        raise ExecutorError(f"no sandbox {wanted!r}: there are auto, {', '.join(LEVELS)}")
+    environ = tuple(sorted(os.environ.items()))
+    return _probe(state_directory.resolve(), device, python, wanted, hidden, environ)
+
+
+@functools.lru_cache(maxsize=16)
+def _probe(
+    state: Path,
+    device: Device,
+    python: str,
+    wanted: Wanted,
+    hidden: tuple[Path, ...],
+    environ: tuple[tuple[str, str], ...],
+) -> Sandbox:
+    refused: list[str] = []
+    for made in _possible(state, device, python, wanted, hidden, dict(environ), refused):
+        try:
+            try_out(made, state, device)
+        except TrialError as error:
+            refused.append(f"{made.level}: {error}")
+        else:
+            return Sandbox(**made.encode() | {"why": "; ".join(dict.fromkeys(refused))})
+    if wanted not in ("auto", "none"):
+        raise ExecutorError(f"the sandbox {wanted} does not work here: {'; '.join(refused)}")
+    why = "as you wished" if wanted == "none" else "; ".join(dict.fromkeys(refused))
+    return Sandbox("none", python, why)
+
+
+def _possible(
+    state: Path,
+    device: Device,
+    python: str,
+    wanted: Wanted,
+    hidden: tuple[Path, ...],
+    environ: Mapping[str, str],
+    refused: list[str],
+) -> Iterator[Sandbox]:
+    """The sandboxes to be tried, best first; what can't be one adds its reason to `refused`."""
+    if wanted == "none":
+        return
+    if not LINUX:
+        refused.append(f"none is known on {sys.platform}")
+        return
+    kept = training_environment(environ, device, state, state, "trial")
+    seen = [
+        *map(Path, places.SYSTEM), *map(Path, places.SETTINGS), *map(Path, places.MACHINE),
+        *places.of_libraries(kept), *places.of_python(python, kept),
+    ]  # fmt: skip
+    if device.kind == "cuda":
+        seen += map(Path, places.GPU_MACHINE)
+    unseen = [Path.home(), *map(Path, places.HOMES), state, *hidden]
+    shown = tuple(str(path) for path in places.split(seen, unseen))
+    links = tuple((str(link), target) for link, target in places.links(seen).items())
+    landlock = confinement.landlock_abi() >= confinement.FIRST_ABI
+    if wanted in ("auto", "bubblewrap"):
+        for way in bubblewrap.ways():
+            yield Sandbox("bubblewrap", python, "", way, shown, links, landlock)
+        if not bubblewrap.ways():
+            refused.append("bubblewrap: it is not installed")
+    if wanted in ("auto", "user"):
+        if os.geteuid() == 0:
+            yield Sandbox("user", python, "", (), shown, links, landlock)
+        elif wanted == "user":
+            refused.append("user: only root can become another")
+    if wanted in ("auto", "landlock"):
+        if landlock:
+            yield Sandbox("landlock", python, "", (), shown, links, landlock)
+        else:
+            refused.append("landlock: this kernel has none, or it is too old")
+
+
+def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
+    """Run a trial in the sandbox; raises TrialError if it does not hold what it promises."""
+    with (
+        tempfile.TemporaryDirectory(prefix="trial-", dir=state_directory) as scratch,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        place = Path(scratch)
+        place.chmod(0o711)
+        (place / "run").mkdir()
+        secret = os.open(place / "secret", os.O_RDWR | os.O_CREAT, 0o600)
+        os.write(secret, b"secret")
+        given = {
+            "secret": str(place / "secret"),
+            "elsewhere": str(place / "elsewhere"),
+            "port": server.getsockname()[1],
+            "descriptor": secret,
+            "gpu": device.kind == "cuda",
+        }
+        confined = confine(
+            TRIAL,
+            sandbox=sandbox,
+            run_directory=place / "run",
+            trainer_directory=place / "run",
+            device=device,
+            token=secrets.token_hex(8),
+            environ=os.environ,
+        )
+        try:
+            tried = subprocess.run(
+                confined.command,
+                cwd=place / "run",
+                env=confined.environment | {"COCKPIT_TRIAL": json.dumps(given)},
+                pass_fds=[secret],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TRIAL_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise TrialError(str(error)) from error
+        finally:
+            os.close(secret)
+            shutil.rmtree(place / "run")
+    if tried.returncode:
+        words = tried.stderr.strip().rpartition("\n")[2] or f"exit code {tried.returncode}"
+        raise TrialError(words[:200])
+    could = json.loads(tried.stdout)
+    failed = [f"it could not {what}" for what in MUST if not could[what]]
+    failed += [f"it could {what}" for what in MUST_NOT if could[what]]
+    if failed:
+        raise TrialError(", ".join(failed))
