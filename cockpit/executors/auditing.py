@@ -67,6 +67,8 @@ class AuditOrder:
     """A run of the base: half of the compared rows are those that gained most over it."""
     cache: Path | None = None
     """Compiled kernels to start from."""
+    deadline_seconds: float | None = None
+    """From start to verdict; None: as usual for the device."""
     draw: int | None = None
     """Seed of the choice of rows and cuts; None, as in earnest, draws from the system."""
 
@@ -210,7 +212,8 @@ class AuditProcess:
 def start_audit(order: AuditOrder) -> AuditProcess:
     """Start an audit. Raises ExecutorError where the run directory can't be worked in."""
     directory = order.run_directory.absolute()
-    deadline = time.monotonic() + DEADLINE_SECONDS[order.device.kind]
+    seconds = order.deadline_seconds or DEADLINE_SECONDS[order.device.kind]
+    deadline = time.monotonic() + seconds
     try:
         (directory / AUDIT_JSON).unlink(missing_ok=True)  # an old one, or one that a training left
         words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the audit
