@@ -17,6 +17,9 @@ from typing import Any, NoReturn
 import device as devices
 import harness
 
+PROTOCOL = 2
+"""How supervisor and training talk to each other; raise it when either must change with it."""
+
 
 class Control:
     """The channel to the supervisor: JSON lines over a Unix socket, descriptors beside them."""

@@ -7,10 +7,12 @@ is still queued (its commit is used again) or a run without a process (given bac
 
 import time
 
-from cockpit.core.constants import ConstantsError, rewrite
+from cockpit.core import guard
+from cockpit.core.constants import ConstantsError
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
 from cockpit.engine.judging import BASELINE_RUNS, Judging
 from cockpit.engine.opening import Opening
+from cockpit.engine.proposing import applied
 from cockpit.engine.running import Ended, Slot
 from cockpit.executors.base import Assignment
 from cockpit.lab.lab import Lab
@@ -21,8 +23,6 @@ from cockpit.lab.writing import EngineJournal
 
 SEED_STRIDE = 1000
 """Distance between the seeds of two experiments; a run's number is added."""
-DISK_BYTES = 10_000_000_000
-"""Of a run directory: checkpoints, compiled kernels and whatever an experiment may want."""
 PROCESSES = 512
 """Of a run at one time; torch.compile alone starts one for each core, up to 32."""
 UNDER_WAY = ("running", "finished")
@@ -58,6 +58,11 @@ class Claiming:
         baseline = self._tree.baseline(self._opening.tag)
         return baseline is not None and baseline.status is Status.KEPT
 
+    def measured(self) -> list[Experiment]:
+        """Return what needs no run for its verdict any more, but perhaps an audit."""
+        waiting = self._tree.with_status(self._opening.tag, Status.RUNNING, Status.QUEUED)
+        return [own for own in waiting if self._judging.due(own) in ("audit", "verdict")]
+
     def unfinished(self) -> list[Experiment]:
         """Return what this night has begun and that waits for a run, oldest first."""
         waiting = self._tree.with_status(self._opening.tag, Status.RUNNING, Status.QUEUED)
@@ -66,9 +71,8 @@ class Claiming:
     def _waits(self, own: Experiment) -> bool:
         if own.parent is None:
             return sum(run.state in UNDER_WAY for run in own.runs) < BASELINE_RUNS
-        if own.status is Status.RUNNING:  # it is to run once more before its verdict
-            return not any(run.state == "running" for run in own.runs)
-        return (own.claimed_at or 0.0) >= self._night.started_at
+        begun = own.status is Status.RUNNING or (own.claimed_at or 0.0) >= self._night.started_at
+        return begun and self._judging.due(own) == "run"
 
     def next(self, limit: int | None) -> Experiment | None:
         """Return what should run next; nothing new once `limit` experiments are claimed.
@@ -81,7 +85,7 @@ class Claiming:
         if not self.baseline_done or (limit is not None and self.claimed >= limit):
             return None
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
-        return queued[0] if queued else None
+        return next((own for own in queued if self._judging.due(own) == "run"), None)
 
     def start(self, slot: Slot, own: Experiment) -> Ended | None:
         """Commit an experiment on its parent and start a run of it.
@@ -121,15 +125,12 @@ class Claiming:
         if own.commit is not None:
             return self._repo.read_text(own.commit, TRAIN_PY)
         proposal = self._journal.proposal(own.id)
-        if proposal.train_py is not None:
-            return proposal.train_py
-        if base is None or base.commit is None:
-            raise ConstantsError("there is no base")
-        text = self._repo.read_text(base.commit, TRAIN_PY)
-        changed = rewrite(text, proposal.constants or {})
-        if changed == text:
-            raise ConstantsError("the base has it already")
-        return changed
+        if own.parent is None or base is None or base.commit is None:
+            return proposal.train_py or ""
+        text = applied(proposal, self._repo.read_text(base.commit, TRAIN_PY))
+        if refusal := guard.check(text):  # as it stands on a base that may be another by now
+            raise ConstantsError(f"guard: {refusal}")
+        return text
 
     def _commit(self, own: Experiment, base: Experiment | None, train_py: str) -> str:
         on = base.commit if base is not None and base.commit else self._opening.parent_commit
@@ -169,7 +170,7 @@ class Claiming:
             wall_seconds=self._opening.wall_seconds,
             memory_bytes=self._opening.memory_bytes,
             log_bytes=self._opening.log_bytes,
-            disk_bytes=DISK_BYTES,
+            disk_bytes=self._opening.disk_bytes,
             processes=PROCESSES,
             keep_checkpoint=True,
         )

@@ -14,8 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from cockpit.core.constraints import Constraint
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine import recovery
+from cockpit.engine.auditing import Auditing
+from cockpit.engine.checking import Checking
+from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import Commands, NoNight
 from cockpit.engine.devices import claim_devices
@@ -26,9 +30,12 @@ from cockpit.engine.loop import Limits, Loop
 from cockpit.engine.opening import Opening, open_night
 from cockpit.engine.proposing import Proposing
 from cockpit.engine.running import Slot
+from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.local import LocalExecutor, reap_leftovers
+from cockpit.executors.probing import probe
+from cockpit.executors.sandbox import Sandbox
 from cockpit.lab.clock import boot
-from cockpit.lab.lab import Lab
+from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.rebuild import rebuild
 from cockpit.lab.repo import Repo
 from cockpit.lab.rows import Night
@@ -109,8 +116,11 @@ def _night(
 ) -> Ending:
     tree = Tree(journal)
     tree.refresh()
-    judging = Judging(lab, journal, repo, tree)
     settings, dead_night = recovery.inherited(journal, settings, typed)
+    limit_gb = settings.checkpoint_limit_gb or DEFAULT_LIMIT_GB
+    constraints = [Constraint.parse(text) for text in settings.constraints or ()]
+    checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
+    judging = Judging(journal, repo, tree, checkpoints, constraints)
     with contextlib.ExitStack() as closing:
         claimed = closing.enter_context(claim_devices(lab, settings))
         opening = open_night(lab, journal, repo, tree, settings, claimed.devices, tell)
@@ -120,10 +130,16 @@ def _night(
         night, ledgers = _begin(journal, settings, opening.tag, dead_night)
         slots = []
         for number, device in enumerate(claimed.devices):
-            executor = LocalExecutor(device, sys.executable, opening.trainer, lab.spares, lab.log)
+            sandbox = _sandbox(lab, settings, opening, device)
+            executor = LocalExecutor(
+                device, sys.executable, opening.trainer, lab.spares, lab.log, sandbox
+            )
             closing.callback(reap_leftovers, lab.state)
             closing.callback(executor.close)
-            slots.append(Slot(number, device, executor, ledgers.get(number, _new_ledger())))
+            ledger = ledgers.get(number, _new_ledger())
+            slots.append(Slot(number, device, executor, sandbox, ledger))
+        if slots[0].sandbox.level == "none":
+            tell(f"sandbox: {slots[0].sandbox.says}")
         for told in recovery.adopt(lab, journal, slots, opening.tag, opening.wall_seconds):
             tell(told)
         recovery.give_back(lab, journal, judging, tree, slots)
@@ -132,11 +148,16 @@ def _night(
         for warning in judging.settle(opening.tag):
             tell(warning)
         proposer = proposer_process(settings.proposer, lab.log, claimed.reserved_cpus)
-        proposing = Proposing(journal, repo, tree, opening.tag, opening.seed, proposer)
+        checking = Checking(opening, slots[0], sys.executable, lab.state / "preflight")
+        proposing = Proposing(journal, repo, tree, opening.tag, opening.seed, proposer, checking)
         closing.callback(proposing.close)
         claiming = Claiming(lab, journal, repo, tree, judging, opening, night)
+        auditing = Auditing(lab, journal, repo, tree, opening, sys.executable)
+        closing.callback(auditing.close)
         limits = Limits(settings.max_experiments, settings.duration_seconds)
-        loop = Loop(journal, tree, slots, judging, claiming, proposing, night, limits, tell)
+        loop = Loop(
+            journal, tree, slots, judging, claiming, proposing, auditing, night, limits, tell
+        )
         beat = Heartbeat(lab, lock, journal, loop, night)
         with _signals(loop, tell):
             beat(force=True)
@@ -145,6 +166,15 @@ def _night(
         recovery.return_idle(journal, tree)
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)
+
+
+def _sandbox(lab: Lab, settings: Settings, opening: Opening, device: Device) -> Sandbox:
+    """Find out what can confine the trainings on a device; raises `LabError`."""
+    cache = opening.corpus.directory.parents[2]
+    try:
+        return probe(lab.state, device, wanted=settings.sandbox or "auto", hidden=(cache,))
+    except ExecutorError as error:
+        raise LabError(str(error)) from error
 
 
 def _new_ledger() -> SlotLedger:
@@ -241,7 +271,8 @@ def tick_once(lab: Lab) -> None:
         try:
             tree = Tree(journal)
             tree.refresh()
-            judging = Judging(lab, journal, Repo(lab.root), tree)
+            checkpoints = Checkpoints(lab, tree, 1e9 * DEFAULT_LIMIT_GB)
+            judging = Judging(journal, Repo(lab.root), tree, checkpoints)
             control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
             Commands(journal, judging, control).take()
         finally:

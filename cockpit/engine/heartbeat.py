@@ -51,6 +51,7 @@ class Heartbeat:
             monotonic=now,
             boot=boot(),
             night=self.night.id,
+            sandbox=loop.slots[0].sandbox.level,
         )
         with self._journal.transaction():
             self._journal.say(row)

@@ -4,8 +4,12 @@ The journal holds the truth; branch and note follow from it and are written agai
 whenever they are found to disagree, so that an engine killed between the two loses nothing.
 """
 
-import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
+from cockpit.core.clock import overtime
+from cockpit.core.constraints import Constraint
 from cockpit.core.experiment import (
     VERDICTS,
     Event,
@@ -18,10 +22,11 @@ from cockpit.core.experiment import (
 )
 from cockpit.core.judge import judge
 from cockpit.core.tree import delta
+from cockpit.engine.checkpoints import Checkpoints
 from cockpit.engine.running import Ended
-from cockpit.lab.lab import Lab
 from cockpit.lab.rebuild import note_of
 from cockpit.lab.repo import Repo
+from cockpit.lab.rows import AuditRow
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -29,6 +34,9 @@ BASELINE_RUNS = 2
 """Runs of the baseline before anything is judged: the least from which a spread can be had."""
 LOST_LIMIT = 3
 """A run lost this often counts as a crash of its experiment."""
+
+
+Due = Literal["run", "audit", "verdict"]
 
 
 class DecisionError(Exception):
@@ -42,8 +50,16 @@ class UnknownExperimentError(DecisionError):
 class Judging:
     """Gives verdicts, and takes those of a person."""
 
-    def __init__(self, lab: Lab, journal: EngineJournal, repo: Repo, tree: Tree) -> None:
-        self._lab = lab
+    def __init__(
+        self,
+        journal: EngineJournal,
+        repo: Repo,
+        tree: Tree,
+        checkpoints: Checkpoints,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        self._constraints = constraints
+        self._checkpoints = checkpoints
         self._journal = journal
         self._repo = repo
         self._tree = tree
@@ -55,7 +71,7 @@ class Judging:
 
         `by_person` is set when a person ended the run (`skip`): the verdict is theirs.
         """
-        run = ended.run
+        run = self._timed(ended)
         with self._journal.transaction():
             self._record(run)
             self._tree.refresh()
@@ -66,11 +82,19 @@ class Judging:
         self._tree.refresh()
         return self._tree.experiments[run.experiment]
 
+    def _timed(self, ended: Ended) -> Run:
+        """Return the run, without its score where it trained for longer than its budget."""
+        run, setup = ended.run, self._journal.setup(ended.run.setup)
+        if run.state != "finished" or setup is None or ended.clock_seconds is None:
+            return run
+        wrong = overtime(ended.clock_seconds, setup["budget_seconds"], ended.checkpoint_bytes)
+        return replace(run, state="invalid", val_bpb=None, reason=wrong) if wrong else run
+
     def _record(self, run: Run) -> None:
         measured = (
             "state", "ended_at", "val_bpb", "training_seconds", "total_seconds",
             "startup_seconds", "evaluation_seconds", "peak_memory_bytes", "tokens", "steps",
-            "parameters", "reason",
+            "parameters", "reason", "named",
         )  # fmt: skip
         self._journal.change_run(
             run.experiment, run.number, **{name: getattr(run, name) for name in measured}
@@ -89,29 +113,96 @@ class Judging:
                 return Verdict(Event.CRASH, f"{reason} ({lost} times)")
         if run.state in ("lost", "unstarted", "stopped"):
             return Verdict(Event.RETURN, reason)
-        if own.parent is None:
-            return self._baseline_verdict(own, run)
-        if run.state == "failed":
-            return Verdict(Event.CRASH, reason)
-        base = self._tree.experiments[own.parent]
-        return judge(own, base, self._tree.noise(own.tag)).verdict
+        if run.state in ("failed", "invalid"):
+            if own.parent is None:
+                return Verdict(Event.RETURN, f"{run.state}: {run.reason}")
+            return Verdict(Event.CRASH if run.state == "failed" else Event.REFUSE, reason)
+        return self._judged(own)
 
-    def _baseline_verdict(self, own: Experiment, run: Run) -> Verdict | None:
-        if run.state == "failed":
-            return Verdict(Event.RETURN, f"failed: {run.reason}")
+    def _judged(self, own: Experiment) -> Verdict | None:
+        """Return the verdict on what has been measured, None while a run or an audit is due."""
+        verdict = self._by_rule(own)
+        if verdict is None or verdict.event is not Event.KEEP:
+            return verdict
+        audit = self._audit_of(own)
+        if audit is None or audit.outcome == "passed":
+            return verdict if audit else None
+        if audit.outcome == "failed":
+            return Verdict(Event.REFUSE, audit.says)
+        # It could not be carried out: a person may look. A baseline is that person's own text.
+        return verdict if own.parent is None else Verdict(Event.ASK, audit.says)
+
+    def _by_rule(self, own: Experiment) -> Verdict | None:
+        """Return the keep rule's verdict on the scores, None while another run is due."""
+        if own.parent is not None:
+            base = self._tree.experiments[own.parent]
+            verdict = judge(own, base, self._tree.noise(own.tag)).verdict
+            return self._constrained(own, verdict)
         if len(own.scores) < BASELINE_RUNS:
             return None
         sigma = self._tree.noise(own.tag).sigma
         return Verdict(Event.KEEP, f"mean of {len(own.scores)} runs, noise ±{sigma:.4f}")
 
+    def _constrained(self, own: Experiment, verdict: Verdict | None) -> Verdict | None:
+        """Return the verdict, or that what would be kept breaks a constraint."""
+        if verdict is not None and verdict.event not in (Event.KEEP, Event.ASK):
+            return verdict
+        scored = [run for run in own.runs if run.val_bpb is not None]
+        for constraint in self._constraints:
+            if broken := constraint.broken_by(scored):
+                return Verdict(Event.DISCARD, f"it breaks a constraint: {broken}")
+        return verdict
+
+    def due(self, own: Experiment) -> Due | None:
+        """Return what an experiment waits for; None while it runs, and once it has its verdict."""
+        if own.status not in (Status.RUNNING, Status.QUEUED):
+            return None
+        if any(run.state == "running" for run in own.runs):
+            return None
+        if not own.scores:
+            return "run"
+        verdict = self._by_rule(own)
+        if verdict is None:
+            return "run"
+        return "audit" if verdict.event is Event.KEEP and not self._audit_of(own) else "verdict"
+
+    def conclude(self, number: int) -> Experiment:
+        """Give an experiment that is due the verdict that follows from its runs and its audit."""
+        self._tree.refresh()
+        own = self._tree.experiments[number]
+        if self.due(own) == "verdict" and (verdict := self._judged(own)) is not None:
+            with self._journal.transaction():
+                self.claim_again(own)
+                self._decide(replace(own, status=Status.RUNNING), verdict)
+            self._tree.refresh()
+        return self._tree.experiments[number]
+
+    def claim_again(self, own: Experiment) -> None:
+        """Take an experiment that has runs from the queue without another run of it."""
+        if own.status is Status.QUEUED:
+            told = Verdict(Event.CLAIM, "what it has been measured at counts")
+            self._journal.decide(own.id, after(own.status, Event.CLAIM), told)
+
+    def audited(self, row: AuditRow) -> Experiment:
+        """Record what an audit found, and the verdict that follows."""
+        self._journal.add_audit(row)
+        return self.conclude(row.experiment)
+
+    def _audit_of(self, own: Experiment) -> AuditRow | None:
+        """Return the audit of what has been measured; one from before the last run is none."""
+        suspect = suspect_of(own)
+        rows = self._journal.audits(own.id) if suspect is not None else []
+        return next((row for row in rows if suspect and row.run == suspect.number), None)
+
     def _decide(self, own: Experiment, verdict: Verdict) -> None:
         self._journal.decide(own.id, after(own.status, verdict.event), verdict)
         self._unwritten.add(own.id)
 
-    def refuse(self, experiment: Experiment, reason: str) -> None:
-        """Take an experiment from the queue that can't be run."""
+    def refuse(self, experiment: Experiment, reason: str) -> Experiment:
+        """Take an experiment from the queue that can't be run, and return it."""
         self._decide(experiment, Verdict(Event.REFUSE, reason))
         self._tree.refresh()
+        return self._tree.experiments[experiment.id]
 
     def by_hand(self, number: int, event: Event, author: str) -> str:
         """Apply a person's verdict and return its outcome in words.
@@ -158,7 +249,8 @@ class Judging:
             self._warned = warning
         for number in sorted(self._unwritten):
             self._write_note(self._tree.experiments[number])
-            self._drop_checkpoints(self._tree.experiments[number])
+        if self._unwritten:
+            self._checkpoints.tidy()
         self._unwritten.clear()
         return warnings
 
@@ -186,10 +278,8 @@ class Judging:
         )
         self._repo.write_note(own.commit, note)
 
-    def _drop_checkpoints(self, own: Experiment) -> None:
-        if own.status in (Status.KEPT, Status.BORDERLINE):
-            return
-        for run in own.runs:
-            directory = self._lab.run_directory(own.id, run.number)
-            with contextlib.suppress(FileNotFoundError):
-                (directory / "checkpoint.pt").unlink()
+
+def suspect_of(own: Experiment) -> Run | None:
+    """Return the run that an audit looks at: the one with the lowest score, if any has one."""
+    scored = [run for run in own.runs if run.val_bpb is not None]
+    return min(scored, key=lambda run: (run.val_bpb, run.number), default=None)

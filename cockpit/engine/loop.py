@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from cockpit.core.constants import ConstantsError
 from cockpit.core.experiment import Experiment, Run, Status
+from cockpit.engine.auditing import Auditing
 from cockpit.engine.claiming import Claiming
-from cockpit.engine.judging import Judging
+from cockpit.engine.judging import Due, Judging
 from cockpit.engine.proposing import Proposing
 from cockpit.engine.running import Ended, Slot
 from cockpit.lab.rows import Night
@@ -19,6 +20,7 @@ log = logging.getLogger("cockpit.engine")
 
 BASELINE_FAILURES = 2
 """The night ends when the baseline itself fails this often: nothing can be compared to it."""
+MEND = "mend trainer/train.py, commit it, and begin a new tag: cockpit start --tag NEW"
 LOST_IN_A_ROW = 2
 """From this many lost runs of a baseline in a row on, the slot waits before the next."""
 SKIPPED = "skipped by "
@@ -48,6 +50,7 @@ class Loop:
         judging: Judging,
         claiming: Claiming,
         proposing: Proposing,
+        auditing: Auditing,
         night: Night,
         limits: Limits,
         tell: Tell,
@@ -57,6 +60,7 @@ class Loop:
         self._judging = judging
         self._claiming = claiming
         self._proposing = proposing
+        self._auditing = auditing
         self._night = night
         self._limits = limits
         self._tell = tell
@@ -70,6 +74,7 @@ class Loop:
         """The night could not do what it was asked to."""
         self.trouble: str | None = None
         """A fault of the engine that came again and again."""
+        self._stopped_now = False
         self.progress = 0
         """Grows with every run that ended by itself and every proposal."""
 
@@ -81,10 +86,11 @@ class Loop:
         for slot in self.slots:
             if ended := slot.poll():
                 self._take(slot, ended)
+        self._look_at_audits()
         self._look_at_limits()
         if self.ending is None and self.paused_by is None:
             for slot in self.slots:
-                if slot.idle and not slot.faults.waits(time.monotonic()):
+                if self._is_free(slot) and not slot.faults.waits(time.monotonic()):
                     self._claim(slot)
             self._propose()
             for slot in self.slots:
@@ -94,10 +100,15 @@ class Loop:
             # After the next runs have begun: git is not worth a slot's time.
             for warning in self._judging.settle(self._night.tag):
                 self._say(warning)
-        return self.ending is None or not all(slot.idle for slot in self.slots)
+        return (
+            self.ending is None or not all(slot.idle for slot in self.slots) or self._auditing.busy
+        )
+
+    def _is_free(self, slot: Slot) -> bool:
+        return slot.idle and not self._auditing.holds(slot)
 
     def _look_at_limits(self) -> None:
-        if self.ending is not None or self._claiming.unfinished():
+        if self.ending is not None or self._claiming.unfinished() or self._claiming.measured():
             return
         experiments, seconds = self._limits.experiments, self._limits.seconds
         if seconds is not None and self.elapsed >= seconds:
@@ -108,7 +119,9 @@ class Loop:
 
     def _mark_idle(self) -> None:
         for slot in self.slots:
-            if slot.idle:
+            if self._auditing.holds(slot):
+                slot.mark("audit")
+            elif slot.idle:
                 if self.paused_by is not None or self.pausing is not None:
                     slot.mark("paused")
                 elif self.ending is None and self._claiming.baseline_done:
@@ -138,15 +151,11 @@ class Loop:
 
     def start(self, author: str) -> str:
         """Take back a stop that has not come to its end yet."""
-        if self.ending is not None and self.ending.startswith(BY_PERSON) and not self._stopping_now:
+        if self.ending is not None and self.ending.startswith(BY_PERSON) and not self._stopped_now:
             self.ending = None
             self._say(f"{author} takes the stop back: the night goes on")
             return "the night goes on: the stop is taken back"
         return "" if self.ending is None else self.ending
-
-    @property
-    def _stopping_now(self) -> bool:
-        return any(slot.stopped_because for slot in self.slots if not slot.idle)
 
     def pause(self, author: str) -> str:
         """Start nothing new; the run under way ends normally."""
@@ -178,6 +187,8 @@ class Loop:
         """End the night after the run under way, or at once (its experiment stays queued)."""
         self.ending = f"{BY_PERSON}{author}"
         if now:
+            self._stopped_now = True
+            self._auditing.close()
             for slot in self.slots:
                 if slot.run is not None:
                     slot.stop("the night was stopped")
@@ -192,16 +203,35 @@ class Loop:
         skipped = why.removeprefix(SKIPPED) if why.startswith(SKIPPED) else None
         own = self._judging.take(ended, by_person=skipped)
         slot.release()
-        told = _told(own, ended.run)
-        self._tell(f"#{own.id} {own.title}: {told}")
-        if own.status not in (Status.RUNNING, Status.QUEUED):
-            self._journal.add_message("engine", "engine", told, own.id)
-        if ended.run.state in ("finished", "failed"):
+        self._announce(own, _told(own, ended.run, self._judging.due(own)))
+        if ended.run.state in ("finished", "failed", "invalid"):
             slot.faults.clear()
             self.progress += 1
         elif ended.unstarted or _baseline_lost_again(own):
             self._note_fault(slot, ended.run.reason or ended.run.state)
         self._look_at_baseline(own)
+
+    def _announce(self, own: Experiment, told: str | None = None) -> None:
+        """Tell what has become of an experiment; its verdict where nothing else is given."""
+        told = told or _verdict_of(own)
+        self._tell(f"#{own.id} {own.title}: {told}")
+        if own.status not in (Status.RUNNING, Status.QUEUED):
+            self._journal.add_message("engine", "engine", told, own.id)
+
+    def _look_at_audits(self) -> None:
+        """Take what audits have found, and begin those that are due."""
+        for row in self._auditing.collect():
+            own = self._judging.audited(row)
+            self.progress += 1
+            # To the terminal alone: what it says of sealed rows is for nobody who proposes.
+            self._tell(f"#{own.id} {row.says}")
+            self._announce(own)
+            self._look_at_baseline(own)
+        for own in [] if self._stopped_now else self._claiming.measured():
+            if self._judging.due(own) == "audit":
+                self._auditing.begin(own, self.slots)
+            else:
+                self._announce(self._judging.conclude(own.id))
 
     def _note_fault(self, slot: Slot, reason: str) -> None:
         slot.faults.note(reason, time.monotonic())
@@ -217,14 +247,16 @@ class Loop:
         failed = [
             run
             for run in own.runs
-            if run.state == "failed" and run.started_at >= self._night.started_at
+            if run.state in ("failed", "invalid") and run.started_at >= self._night.started_at
         ]
-        if len(failed) >= BASELINE_FAILURES:
-            self.failed = True
-            self.ending = (
-                f"the baseline does not train: {failed[-1].reason}; mend trainer/train.py, commit "
-                "it, and begin a new tag: cockpit start --tag NEW"
-            )
+        if own.status is Status.INVALID:
+            wrong = f"the baseline does not count: {own.reason}"
+        elif len(failed) >= BASELINE_FAILURES:
+            wrong = f"the baseline does not train: {failed[-1].reason}"
+        else:
+            return
+        self.failed = True
+        self.ending = f"{wrong}; {MEND}"
 
     # ---- claiming and proposing ------------------------------------------------------------
 
@@ -234,7 +266,7 @@ class Loop:
             try:
                 ended = self._claiming.start(slot, own)
             except ConstantsError as error:
-                self._judging.refuse(own, f"its change does not apply to the base: {error}")
+                self._announce(self._judging.refuse(own, str(error)))
                 continue
             self._tell(f"#{own.id} {own.title}: run {len(own.runs) + 1} started")
             if ended is not None:
@@ -247,14 +279,15 @@ class Loop:
         wanted = len(self.slots) + 1
         if self._limits.experiments is not None:
             wanted = min(wanted, self._limits.experiments - self._claiming.claimed)
-        for experiment in self._proposing.fill(wanted):
+        for own, checked in self._proposing.fill(wanted):
             self.progress += 1
-            self._journal.add_message(
-                "proposer",
-                experiment.proposer,
-                f"{experiment.title}\n{experiment.hypothesis}".strip(),
-                experiment.id,
-            )
+            text = f"{own.title}\n{own.hypothesis}".strip()
+            self._journal.add_message("proposer", own.proposer, text, own.id)
+            if checked.refusal is not None:
+                self._announce(self._judging.refuse(own, checked.refusal))
+            elif checked.advice:
+                advice = f"preflight: {'; '.join(checked.advice)}"
+                self._journal.add_message("engine", "engine", advice, own.id)
 
     def _say(self, text: str) -> None:
         """Tell a person something: on the terminal of `run`, and in the conversation."""
@@ -262,12 +295,18 @@ class Loop:
         self._journal.add_message("engine", "engine", text)
 
 
-def _told(own: Experiment, run: Run) -> str:
+def _told(own: Experiment, run: Run, due: Due | None) -> str:
     """Return in words how one run of an experiment went."""
+    if own.status not in (Status.RUNNING, Status.QUEUED):
+        return _verdict_of(own)
     score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else run.reason or "no score"
-    if own.status in (Status.RUNNING, Status.QUEUED):
-        again = ", once more before it is kept" if own.parent is not None else ""
-        return f"run {run.number}: {score}" + (again if own.status is Status.RUNNING else "")
+    if due == "audit":
+        return f"run {run.number}: {score}, audited before it is kept"
+    again = own.status is Status.RUNNING and own.parent is not None
+    return f"run {run.number}: {score}{', once more before it is kept' if again else ''}"
+
+
+def _verdict_of(own: Experiment) -> str:
     mean = f"{own.val_bpb:.4f} " if own.val_bpb is not None else ""
     return f"{mean}{own.status}" + (f": {own.reason}" if own.reason else "")
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cockpit.core import guard
 from cockpit.core.constants import ConstantsError, read, rewrite, with_ranges
-from cockpit.core.experiment import Experiment, Proposal
+from cockpit.core.experiment import Experiment, Proposal, Status
 from cockpit.engine.devices import claim_devices
 from cockpit.executors.base import Device
 from cockpit.lab import corpus as corpora
-from cockpit.lab import measuring, presets
+from cockpit.lab import measuring, presets, template
 from cockpit.lab.corpus import Corpus
 from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.measuring import Setup
@@ -35,6 +36,10 @@ GPU_GRACE_SECONDS = 600.0
 """What a run may take beside its budget before it counts as hung: compiling, evaluating."""
 CPU_GRACE_SECONDS = 60.0
 LOG_MEGABYTES = 20.0
+DISK_GIGABYTES = 20.0
+"""What a run directory may hold: checkpoint, log and compiled kernels."""
+PROTOCOL = b"PROTOCOL = 2\n"
+"""How the fixed trainer files and a supervisor talk to each other, as serving.py says it."""
 
 Say = Callable[[str], None]
 
@@ -58,6 +63,8 @@ class Opening:
     """Limit of a run's resident memory."""
     log_bytes: int
     """Limit of a run's log."""
+    disk_bytes: int
+    """Limit of a run directory."""
 
 
 def default_budget(device: str) -> float:
@@ -106,6 +113,8 @@ def _new_tag(
     files = _trainer_files(repo, origin)
     preset = _preset(files, settings, device)
     train_py = baseline_text(repo.read_text(origin, TRAIN_PY), preset)
+    if refusal := guard.check(train_py):
+        raise LabError(f"{TRAIN_PY} of {origin[:9]} can't be a baseline: {refusal}")
     budget = settings.budget_seconds or default_budget(device.kind)
     trainer = _lay_out(lab, files)
     source = settings.corpus or DEFAULT_CORPUS
@@ -143,6 +152,11 @@ def _old_tag(
     baseline = tree.baseline(tag.name)
     if fields is None or baseline is None:
         raise LabError(f"the journal has lost the setup of {tag.name}: start a new --tag")
+    if baseline.status is Status.INVALID:
+        raise LabError(
+            f"the baseline of {tag.name} does not count ({baseline.reason}): mend {TRAIN_PY}, "
+            "commit it, and begin a new --tag"
+        )
     if settings.start_from:
         raise LabError(f"{tag.name} exists already: --from begins a new --tag")
     if settings.preset not in (None, tag.preset):
@@ -212,6 +226,7 @@ def _opening(
         + (CPU_GRACE_SECONDS if device.kind == "cpu" else GPU_GRACE_SECONDS),
         memory_bytes=int(limit * 1e9) if limit is not None else None,
         log_bytes=int((settings.log_limit_mb or LOG_MEGABYTES) * 1e6),
+        disk_bytes=int((settings.disk_limit_gb or DISK_GIGABYTES) * 1e9),
     )
 
 
@@ -249,11 +264,18 @@ def _started_from(tree: Tree, given: str, say: Say) -> str:
 
 def _trainer_files(repo: Repo, commit: str) -> dict[str, bytes]:
     """Return the fixed trainer files of a commit by name: everything beside train.py."""
-    return {
+    files = {
         name: repo.read_file(commit, f"trainer/{name}")
         for name in repo.list_files(commit, "trainer")
         if measuring.is_fixed(name)
     }
+    if PROTOCOL not in files.get("serving.py", b""):
+        raise LabError(
+            f"the trainer files of {commit[:9]} are of another cockpit than this one: copy the "
+            f"files of {template.directory() / 'trainer'} but train.py over them, commit, and "
+            "begin a new --tag"
+        )
+    return files
 
 
 def _lay_out(lab: Lab, files: dict[str, bytes]) -> Path:

@@ -18,6 +18,7 @@ from cockpit.core.ledger import SlotLedger
 from cockpit.engine.faults import Faults
 from cockpit.executors.base import Assignment, Device, Executor, ExecutorError, Observation
 from cockpit.executors.local import observe, stop
+from cockpit.executors.sandbox import Sandbox
 from cockpit.lab.rundir import (
     MetricsTail,
     Phase,
@@ -60,10 +61,18 @@ class Ended:
 class Slot:
     """One place that runs one training at a time."""
 
-    def __init__(self, number: int, device: Device, executor: Executor, ledger: SlotLedger) -> None:
+    def __init__(
+        self,
+        number: int,
+        device: Device,
+        executor: Executor,
+        sandbox: Sandbox,
+        ledger: SlotLedger,
+    ) -> None:
         self.number = number
         self.device = device
         self.executor = executor
+        self.sandbox = sandbox
         self.ledger = ledger
         self.run: Run | None = None
         self.step: Step | None = None

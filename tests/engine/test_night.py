@@ -212,9 +212,21 @@ def test_a_changed_budget_is_refused_with_the_line_that_starts_a_new_tag(lab: Pa
     assert json.dumps(log(lab)).count("NaN") == 0
 
 
-def test_a_baseline_that_does_not_train_ends_the_night_with_its_reason(lab: Path, git: Git) -> None:
+def test_a_baseline_that_the_guard_refuses_begins_no_night(lab: Path, git: Git) -> None:
     train_py = lab / "trainer" / "train.py"
     train_py.write_text(train_py.read_text().replace("def main(", "def _main("))
+    git("commit", "-qam", "Break it", "--no-gpg-sign")
+    done = cockpit(lab, "run", "--max-experiments", "1")
+    assert done.returncode == 1
+    assert "can't be a baseline: line 1: main is missing" in done.stderr
+    assert log(lab) == []
+
+
+def test_a_baseline_that_does_not_train_ends_the_night_with_its_reason(lab: Path, git: Git) -> None:
+    train_py = lab / "trainer" / "train.py"
+    start = "    task = harness.start()\n"
+    broken = train_py.read_text().replace(start, start + "    raise ValueError('no such luck')\n")
+    train_py.write_text(broken)
     git("commit", "-qam", "Break it", "--no-gpg-sign")
     done = cockpit(lab, "run", "--max-experiments", "1")
     assert done.returncode == 1
