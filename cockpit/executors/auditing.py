@@ -2,8 +2,7 @@
 
 An audit is a process of its own (`cockpit.executors.auditor`), because it becomes the parent of
 untrusted code and computes for seconds. It ends when the engine does: the pipe on its standard
-input closes. What it found comes back as audit.json; what `poll` returns is to be believed, what
-`read_audit` finds later has lain where a training may write.
+input closes. What it found lies beside the run directory, where a sandboxed training can't write.
 """
 
 import contextlib
@@ -23,11 +22,11 @@ from cockpit.core.audit import Gain, gain
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.environment import reserved_cpus, training_environment
 from cockpit.executors.processes import new_token
-from cockpit.lab.losses import ROW_LOSSES, SEALED_NATS, read_losses
+from cockpit.executors.sandbox import Sandbox
+from cockpit.lab.losses import ROW_LOSSES, read_losses
 from cockpit.lab.record import RunDirectoryError, read_record
 
 AUDITOR = (sys.executable, "-P", "-m", "cockpit.executors.auditor")
-AUDIT_JSON = "audit.json"
 DEADLINE_SECONDS = {"cuda": 120.0, "mps": 120.0, "cpu": 300.0}
 """From start to verdict; usual are 5 to 20 s. A CPU's slot trains on meanwhile."""
 GRACE_SECONDS = 10.0
@@ -41,7 +40,7 @@ class AuditOrder:
     """A run to be audited, and what only trusted processes know of it."""
 
     run_directory: Path
-    """Its run is over; the auditor writes audit.json and sealed_nats.npy there."""
+    """Its run is over; what is found is written beside it."""
     checkpoint_sha256: str
     """As the supervisor noted it."""
     validation_rows: Path
@@ -65,8 +64,8 @@ class AuditOrder:
     changed."""
     base_directory: Path | None = None
     """A run of the base: half of the compared rows are those that gained most over it."""
-    cache: Path | None = None
-    """Compiled kernels to start from."""
+    sandbox: Sandbox | None = None
+    """For the witnesses; None tries out again which is the best that works."""
     deadline_seconds: float | None = None
     """From start to verdict; None: as usual for the device."""
     draw: int | None = None
@@ -75,7 +74,9 @@ class AuditOrder:
     def encode(self, deadline: float) -> str:
         """As a line of JSON, to be read by `decode`."""
         fields = dataclasses.asdict(self) | {"deadline": deadline}
-        return json.dumps(fields, default=str) + "\n"
+        for name in _PATHS:
+            fields[name] = None if fields[name] is None else str(fields[name].absolute())
+        return json.dumps(fields) + "\n"
 
     @classmethod
     def decode(cls, line: str) -> "tuple[AuditOrder, float]":
@@ -85,7 +86,8 @@ class AuditOrder:
         device = fields["device"] | {"cpus": tuple(fields["device"]["cpus"])}
         for name in _PATHS:
             fields[name] = None if fields[name] is None else Path(fields[name])
-        return cls(**fields | {"device": Device(**device)}), deadline
+        sandbox = None if fields["sandbox"] is None else Sandbox.decode(fields["sandbox"])
+        return cls(**fields | {"device": Device(**device), "sandbox": sandbox}), deadline
 
 
 _PATHS = (
@@ -95,7 +97,6 @@ _PATHS = (
     "token_bytes",
     "trainer_directory",
     "base_directory",
-    "cache",
 )
 
 
@@ -215,7 +216,7 @@ def start_audit(order: AuditOrder) -> AuditProcess:
     seconds = order.deadline_seconds or DEADLINE_SECONDS[order.device.kind]
     deadline = time.monotonic() + seconds
     try:
-        (directory / AUDIT_JSON).unlink(missing_ok=True)  # an old one, or one that a training left
+        audit_path(directory).unlink(missing_ok=True)
         words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the audit
         process = subprocess.Popen(
             AUDITOR,
@@ -237,9 +238,9 @@ def start_audit(order: AuditOrder) -> AuditProcess:
 
 
 def read_audit(run_directory: Path) -> Audit | None:
-    """What audit.json says; None where there is none, or none of ours."""
+    """What the last audit of a run found; None where there was none, or it can't be read."""
     with contextlib.suppress(RunDirectoryError):
-        record = read_record(run_directory / AUDIT_JSON)
+        record = read_record(audit_path(run_directory))
         if record is None:
             return None
         ok = record.values.get("ok")
@@ -273,29 +274,38 @@ def gains(own_directory: Path, base_directory: Path) -> Gains | None:
     if audit is None:
         return None
 
-    def paired(name: str, text_bytes: int | None) -> Gain | None:
+    def paired(own: Path, base: Path, text_bytes: int | None) -> Gain | None:
         with contextlib.suppress(RunDirectoryError):
-            own, base = (read_losses(place / name) for place in (own_directory, base_directory))
-            return gain(own, base, text_bytes or 0)
+            return gain(read_losses(own), read_losses(base), text_bytes or 0)
         return None
 
     return Gains(
-        validation=paired(ROW_LOSSES, audit.validation_bytes),
-        sealed=paired(SEALED_NATS, audit.sealed_bytes),
+        paired(own_directory / ROW_LOSSES, base_directory / ROW_LOSSES, audit.validation_bytes),
+        paired(sealed_path(own_directory), sealed_path(base_directory), audit.sealed_bytes),
     )
+
+
+def audit_path(run_directory: Path) -> Path:
+    """Where an audit writes what it found."""
+    return run_directory.with_name(f"{run_directory.name}.audit.json")
+
+
+def sealed_path(run_directory: Path) -> Path:
+    """Where an audit writes the losses of the sealed rows, float64 [rows], nats a row."""
+    return run_directory.with_name(f"{run_directory.name}.sealed.npy")
+
+
+def state_directory(run_directory: Path) -> Path:
+    """Where the lab of `.cockpit/runs/<experiment>/<run>` keeps its state."""
+    return run_directory.parents[2] if len(run_directory.parents) > 2 else run_directory
 
 
 def _environment(order: AuditOrder, directory: Path) -> dict[str, str]:
     # The token is one of this lab: what an auditor leaves when it is killed is found by it.
-    token = new_token(_state_directory(directory))
+    token = new_token(state_directory(directory))
     cache = directory / "cache"
     made = training_environment(os.environ, order.device, directory, cache, token)
     return made | {"PYTHONPATH": str(Path(cockpit.__file__).parents[1])}
-
-
-def _state_directory(run_directory: Path) -> Path:
-    """Where the lab of `.cockpit/runs/<experiment>/<run>` keeps its state."""
-    return run_directory.parents[2] if len(run_directory.parents) > 2 else run_directory
 
 
 def audit_cpus(device: Device) -> list[int]:

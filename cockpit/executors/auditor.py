@@ -32,17 +32,21 @@ from cockpit.executors import memfile
 from cockpit.executors.answers import AnswerError, Answers, Nats, Tokens
 from cockpit.executors.atomic import write_atomically
 from cockpit.executors.auditing import (
-    AUDIT_JSON,
     Audit,
     AuditOrder,
     audit_cpus,
+    audit_path,
     audit_threads,
+    sealed_path,
+    state_directory,
 )
+from cockpit.executors.base import ExecutorError
 from cockpit.executors.host import cpu_device
-from cockpit.executors.processes import LINUX
+from cockpit.executors.probing import probe
+from cockpit.executors.processes import LINUX, RUN_TOKEN
 from cockpit.executors.training import become_subreaper
 from cockpit.executors.witness import NobodyWaitsError, Place, Witness, WitnessError, end_all
-from cockpit.lab.losses import ROW_LOSSES, SEALED_NATS, read_losses
+from cockpit.lab.losses import ROW_LOSSES, read_losses
 from cockpit.lab.record import RunDirectoryError, open_regular
 from cockpit.lab.rundir import RunDirectory
 
@@ -176,10 +180,11 @@ class Auditor:
         return np.concatenate([suspects, drawn])
 
     def _score_sealed(self, nats: Nats, text_bytes: int) -> None:
-        name = f"{SEALED_NATS}.{secrets.token_hex(8)}"
-        with open(name, "xb") as file:
+        place = sealed_path(self._order.run_directory)
+        new = place.with_name(f"{place.name}.{secrets.token_hex(8)}")
+        with open(new, "xb") as file:
             np.save(file, nats.astype("<f8"))
-        os.replace(name, SEALED_NATS)
+        os.replace(new, place)
         self.found |= {
             "sealed_bpb": rules.bits_per_byte(float(nats.sum()), int(text_bytes)),
             "sealed_bytes": int(text_bytes),
@@ -232,13 +237,22 @@ class Auditor:
         if sha256 != order.checkpoint_sha256:
             raise RefusedError("checkpoint.pt was changed after the validation rows were handed in")
         text = order.train_py if order.train_py is not None else _train_py()
-        memory = int(MEMORY_SHARE * cpu_device().memory_bytes)
+        sandbox = order.sandbox or probe(
+            state_directory(order.run_directory), order.device, python=order.python
+        )
         made = []
         for name in ("first", "second"):
             directory = self._work / name
-            (directory / "tmp").mkdir(parents=True)
+            directory.mkdir()
             (directory / "train.py").write_text(text, encoding="utf-8")
-            place = Place(directory, order.python, order.trainer_directory, memory)
+            place = Place(
+                directory,
+                sandbox,
+                order.trainer_directory,
+                order.device,
+                f"{os.environ[RUN_TOKEN]}-{name}",
+                int(MEMORY_SHARE * cpu_device().memory_bytes),
+            )
             made.append(Witness(place, ANSWER))
         seed = (RunDirectory(Path()).read_spec() or {}).get("seed")
         task = {
@@ -338,6 +352,7 @@ def main() -> None:
     for left in Path().glob("audit-*"):  # of an audit that was killed
         shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix="audit-", dir=Path.cwd()))
+    work.chmod(0o711)  # a witness may be another user
     auditor = Auditor(order, work, deadline)
     ok: bool | None = True
     reason = None
@@ -345,7 +360,7 @@ def main() -> None:
         auditor.run()
     except RefusedError as error:
         ok, reason = False, str(error)
-    except (UnauditableError, OSError) as error:
+    except (UnauditableError, ExecutorError, OSError) as error:
         ok, reason = None, str(error)
     except NobodyWaitsError:
         return
@@ -353,10 +368,8 @@ def main() -> None:
         end_all()
         shutil.rmtree(work, ignore_errors=True)
     seconds = time.monotonic() - began
-    write_atomically(
-        AUDIT_JSON,
-        dataclasses.asdict(Audit(ok, reason, seconds, **auditor.found)),  # type: ignore[arg-type] # by name
-    )
+    found = Audit(ok, reason, seconds, **auditor.found)  # type: ignore[arg-type] # by name
+    write_atomically(str(audit_path(order.run_directory)), dataclasses.asdict(found))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import cockpit
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.environment import training_environment
 from cockpit.executors.processes import new_token
+from cockpit.executors.sandbox import Sandbox
 
 TRYING = (sys.executable, "-P", "-m", "cockpit.executors.trying")
 DEADLINE_SECONDS = 60.0
@@ -41,12 +42,17 @@ class PreflightOrder:
     sequence_length: int
     vocab_size: int
     seed: int = 1
+    sandbox: Sandbox | None = None
+    """For the rehearsal; None tries out again which is the best that works."""
     on_device: bool = False
     """Try on the slot's own device, between two runs, instead of the CPU."""
 
     def encode(self) -> str:
         """As a line of JSON, to be read by `decode`."""
-        return json.dumps(dataclasses.asdict(self), default=str) + "\n"
+        fields = dataclasses.asdict(self)
+        for name in ("trainer_directory", "work_directory"):
+            fields[name] = str(fields[name].absolute())
+        return json.dumps(fields) + "\n"
 
     @classmethod
     def decode(cls, line: str) -> "PreflightOrder":
@@ -55,7 +61,13 @@ class PreflightOrder:
         device = fields["device"] | {"cpus": tuple(fields["device"]["cpus"])}
         for name in ("trainer_directory", "work_directory"):
             fields[name] = Path(fields[name])
-        return cls(**fields | {"device": Device(**device)})
+        sandbox = None if fields["sandbox"] is None else Sandbox.decode(fields["sandbox"])
+        return cls(**fields | {"device": Device(**device), "sandbox": sandbox})
+
+    @property
+    def tried_on(self) -> Device:
+        """Where it is rehearsed."""
+        return self.device if self.on_device else dataclasses.replace(self.device, kind="cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,6 @@ def preflight(order: PreflightOrder) -> Preflight:
     Raises ExecutorError where it can't be carried out.
     """
     work = order.work_directory.absolute()
-    order = dataclasses.replace(order, work_directory=work)
     try:
         work.mkdir(parents=True, exist_ok=True)
         with (
@@ -128,8 +139,7 @@ def _converse(process: subprocess.Popen[str], order: PreflightOrder) -> str:
 
 
 def _environment(order: PreflightOrder, work: Path) -> dict[str, str]:
-    device = order.device if order.on_device else dataclasses.replace(order.device, kind="cpu")
     # The token is one of this lab: what is left behind when we are killed is found by it.
     token = new_token(work.parent)
-    made = training_environment(os.environ, device, work, work / "cache", token)
+    made = training_environment(os.environ, order.tried_on, work, work / "cache", token)
     return made | {"PYTHONPATH": str(Path(cockpit.__file__).parents[1])}

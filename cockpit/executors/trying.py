@@ -23,7 +23,8 @@ from cockpit.core.constants import ConstantsError, Value, read, rewrite
 from cockpit.executors.environment import reserved_cpus
 from cockpit.executors.host import cpu_device
 from cockpit.executors.preflight import DEADLINE_SECONDS, Preflight, PreflightOrder
-from cockpit.executors.processes import LINUX
+from cockpit.executors.probing import probe
+from cockpit.executors.processes import LINUX, RUN_TOKEN
 from cockpit.executors.training import become_subreaper
 from cockpit.executors.witness import NobodyWaitsError, Place, Witness, WitnessError, end_all
 
@@ -105,8 +106,7 @@ class Trying:
     ) -> tuple[str, str] | None:
         """One rehearsal. Returns the kind of its failure and a sentence, None when it passed."""
         directory = self._work / name
-        for made in ("tmp", "tiny"):
-            (directory / made).mkdir(parents=True)
+        (directory / "tiny").mkdir(parents=True)
         text = self._order.train_py
         (directory / "train.py").write_text(text, encoding="utf-8")
         try:
@@ -115,16 +115,23 @@ class Trying:
             return "SyntaxError", f"train.py does not parse: {error}"
         (directory / "tiny" / "train.py").write_text(tiny, encoding="utf-8")
         order = self._order
-        memory = int(MEMORY_SHARE * cpu_device().memory_bytes)
+        sandbox = order.sandbox or probe(
+            order.work_directory.parent, order.device, python=order.python
+        )
         place = Place(
-            directory, order.python, order.trainer_directory, memory, {"TORCHDYNAMO_DISABLE": "1"}
+            directory,
+            sandbox,
+            order.trainer_directory,
+            order.tried_on,
+            f"{os.environ[RUN_TOKEN]}-{name}",
+            int(MEMORY_SHARE * cpu_device().memory_bytes),
         )
         witness = Witness(place, REHEARSE)
         witness.tell(
             {
                 "event": "rehearse",
                 "seed": order.seed,
-                "device": order.device.kind if order.on_device else "cpu",
+                "device": order.tried_on.kind,
                 "cpus": list(reserved_cpus(order.device)),
                 "threads": 1 if order.device.kind == "cpu" else min(4, order.device.threads),
                 "length": length,
@@ -189,6 +196,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # a container's set of cores may have changed
             os.sched_setaffinity(0, cpus)
     work = Path(tempfile.mkdtemp(prefix="try-", dir=order.work_directory))
+    work.chmod(0o711)  # a witness may be another user
     try:
         found = Trying(order, work).run()
     except NobodyWaitsError:

@@ -16,14 +16,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from cockpit.executors.base import Device
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.processes import LINUX, RUN_TOKEN, kill_until_gone, tokens_by_pid
+from cockpit.executors.sandbox import Sandbox, confine
 from cockpit.lab.rundir import plain_text
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -49,15 +51,17 @@ class Place:
     """Where and how a witness runs."""
 
     directory: Path
-    """Its own, the only one it may write to; holds a `tmp`."""
-    python: str
-    """Interpreter with torch."""
+    """Its own, absolute; the only one it may write to, and where it works."""
+    sandbox: Sandbox
+    """What keeps it there."""
     trainer_directory: Path
     """Where its code is imported from."""
+    device: Device
+    """The one it may use."""
+    token: str
+    """Marks its processes; no other witness's, for in some sandboxes it makes the user."""
     memory_bytes: int
-    """Resident memory of it and all it starts."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """What it has in its environment besides ours."""
+    """Resident memory of all witnesses of one asker together."""
 
 
 class Witness:
@@ -66,21 +70,36 @@ class Witness:
     def __init__(self, place: Place, code: str) -> None:
         """Start it with `python -c CODE` and a control channel in COCKPIT_CONTROL_FD.
 
-        Raises OSError or SubprocessError.
+        Its other words go nowhere but into what `hear` raises. Raises OSError or SubprocessError.
         """
         self.started = time.monotonic()
         self._memory_bytes = place.memory_bytes
+        confined = confine(
+            code,
+            sandbox=place.sandbox,
+            run_directory=place.directory,
+            trainer_directory=place.trainer_directory,
+            device=place.device,
+            token=place.token,
+            environ=os.environ,
+        )
         self._control, theirs = socket.socketpair()
         words, their_words = os.pipe()
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [place.python, "-P", "-c", code],
+                    confined.command,
                     cwd=place.directory,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=their_words,
-                    env=_environment(place, theirs.fileno()),
+                    env=confined.environment
+                    | {
+                        "COCKPIT_CONTROL_FD": str(theirs.fileno()),
+                        # What a script compiles is looked at, not raced: a cold compilation
+                        # costs more than all that is asked.
+                        "TORCHDYNAMO_DISABLE": "1",
+                    },
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                     preexec_fn=_preparation(),
@@ -161,21 +180,10 @@ def end_all() -> None:
         found = {process.pid for process in psutil.Process().children(recursive=True)}
         if not LINUX and RUN_TOKEN in os.environ:  # no orphans fall to us there
             token = os.environ[RUN_TOKEN]
-            found |= {pid for pid, theirs in tokens_by_pid().items() if theirs == token}
+            found |= {pid for pid, own in tokens_by_pid().items() if own.startswith(token)}
         return found
 
     kill_until_gone(find, time.sleep)
-
-
-def _environment(place: Place, control: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        **place.environment,
-        "HOME": str(place.directory),
-        "TMPDIR": str(place.directory / "tmp"),
-        "PYTHONPATH": str(place.trainer_directory),
-        "COCKPIT_CONTROL_FD": str(control),
-    }
 
 
 def _preparation() -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""Losses row by row, as numpy files in a run directory: `row_losses.npy` is a training's."""
+"""Losses row by row, as numpy files: `row_losses.npy` in a run directory is a training's."""
 
 import ast
 import math
@@ -11,9 +11,6 @@ from cockpit.lab.record import RunDirectoryError, open_regular
 
 ROW_LOSSES = "row_losses.npy"
 """float32 [evaluation_rows], nats a row: what the harness measured. Not trusted."""
-SEALED_NATS = "sealed_nats.npy"
-"""float64 [rows], nats a row of the sealed rows: what the audit measured."""
-
 HEADER_BYTES = 1024
 MOST_ROWS = 1 << 20
 TYPES = {"<f4": "f", "<f8": "d"}

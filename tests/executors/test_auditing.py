@@ -11,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cockpit.executors.auditing import Audit, AuditOrder, gains, read_audit, start_audit
+from cockpit.executors.auditing import (
+    Audit,
+    AuditOrder,
+    audit_path,
+    gains,
+    read_audit,
+    start_audit,
+)
 from cockpit.executors.base import Device
 from cockpit.executors.local import lab_processes
+from cockpit.executors.sandbox import Sandbox
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 LENGTH, VOCABULARY = 64, 300
@@ -248,6 +256,12 @@ def test_an_honest_score_passes(lab: Lab, name: str) -> None:
     assert read_audit(order.run_directory) == found
 
 
+def test_an_audit_works_without_a_sandbox_too(lab: Lab) -> None:
+    order = lab.score("unsandboxed")
+    found = lab.audit(replace(order, sandbox=Sandbox("none", sys.executable)))
+    assert found.ok, found.says
+
+
 @pytest.mark.parametrize("name", FUTURE)
 def test_a_model_that_sees_the_future_is_refused(lab: Lab, name: str) -> None:
     found = lab.audit(lab.score(name, seeing(FUTURE[name])))
@@ -290,9 +304,10 @@ def test_a_model_that_never_answers_is_given_up(lab: Lab) -> None:
     assert "did not answer within" in found.says
 
 
-def test_an_audit_that_is_stopped_leaves_nothing(lab: Lab) -> None:
-    order = lab.score("hang", seeing("open('seen', 'w'); import time; time.sleep(600)"), scored="")
-    process = start_audit(order)
+@pytest.mark.parametrize("sandbox", [None, Sandbox("none", sys.executable)])
+def test_an_audit_that_is_stopped_leaves_nothing(lab: Lab, sandbox: Sandbox | None) -> None:
+    body = "open('seen', 'w'); import os, time; os.fork() or os.setsid(); time.sleep(600)"
+    process = start_audit(replace(order := lab.score("hang", seeing(body), ""), sandbox=sandbox))
     seen = lambda: list(order.run_directory.glob("audit-*/first/seen"))  # noqa: E731
     lab.wait_until(seen, 30, "the model to be asked")
     process.stop()
@@ -359,7 +374,7 @@ def test_a_link_in_place_of_the_losses_is_refused(lab: Lab) -> None:
 def test_a_forged_verdict_is_not_taken_for_the_audits(lab: Lab) -> None:
     order = lab.score("forger", seeing("import os; os.kill(os.getpid(), 9)"), scored="")
     forged = {"ok": True, "reason": None, "seconds": 1.0, "rows": 85, "cuts": 75}
-    (order.run_directory / "audit.json").write_text(json.dumps(forged))
+    audit_path(order.run_directory).write_text(json.dumps(forged))
     assert lab.audit(order).ok is False
 
 
