@@ -10,9 +10,9 @@ refuse ordinary research, research goes first.
 How it reads. Imports are on an allow-list, and the name that an import binds is followed:
 `import torch as t` makes `t.load` the full name `torch.load`. A module may only be used by its
 members and never be handed around, so that following names is enough. Beyond that a refused
-attribute is refused on every object. What is on the lists, and why, is in `permitted.py`; the
-rules for a single place in the text are in `refusals.py`, those for what runs while the file is
-imported in `importing.py`.
+attribute is refused on every object. The lists are in `permitted.py`, what is said of them in
+`reasons.py`, the rules for a single place in the text in `refusals.py`, those for what runs while
+the file is imported in `importing.py`.
 """
 
 import ast

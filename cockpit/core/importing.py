@@ -22,7 +22,7 @@ def import_problems(reading: Reading) -> Iterator[Problem]:
             case ast.For() | ast.AsyncFor() | ast.While() | ast.With() | ast.AsyncWith():
                 yield node.lineno, f"a loop or a with block at the top level: {MOVE}"
             case ast.Call(func=function) if not _may_be_called(reading, function, plain):
-                if not decorates:
+                if not (decorates and reading.full_name(function) is None):
                     yield node.lineno, f"a call at the top level: {MOVE}"
 
 
@@ -40,7 +40,7 @@ def _plain_classes(reading: Reading) -> set[str]:
 
 
 def _run_at_import(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
-    """Every place that runs at import, and whether it is a decorator."""
+    """Every place that runs at import, and whether it is part of a decorator."""
     waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
     while waiting:
         node, decorates = waiting.pop()
@@ -61,15 +61,14 @@ def _run_at_import(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
                 inside = []
             case _:
                 inside = [*ast.iter_child_nodes(node)]
-        waiting += [(child, False) for child in inside if child is not None]
+        waiting += [(child, decorates) for child in inside if child is not None]
 
 
 def _may_be_called(reading: Reading, function: ast.expr, plain: set[str]) -> bool:
     full = reading.full_name(function)
     if full is not None:
-        return any(
-            full == name or full.startswith(f"{name}.") for name in permitted.IMPORT_TIME
-        )  # fmt: skip
+        prefixes = (full[:end] for end in range(1, len(full) + 1) if (full + ".")[end] == ".")
+        return any(name in permitted.IMPORT_TIME for name in prefixes)
     match function:
         case ast.Name(id=name):
             return name in permitted.IMPORT_TIME_BUILTINS or name in plain

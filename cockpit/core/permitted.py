@@ -1,4 +1,4 @@
-"""What a train.py may import and name: the tables of the guard, and what to do instead.
+"""What a train.py may import and name: the tables of the guard.
 
 Modules are on an allow-list. Of a module that is small or close to the score, the members are on
 one too; of the large ones (torch, numpy, triton) a member may be anything that is not refused. A
@@ -7,6 +7,22 @@ refused name is refused on every object, since torch alone has dozens of ways to
 
 import re
 from collections.abc import Mapping
+
+from cockpit.core.reasons import (
+    CHECKPOINT,
+    COMMAND_LINE,
+    ENDING,
+    FILES,
+    FOREIGN_CODE,
+    IDLE,
+    INTERNALS,
+    NETWORK,
+    OUTPUT,
+    PROCESSES,
+    REFLECTION,
+    SEEDS,
+    SYSTEM,
+)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -21,59 +37,30 @@ def _all(reason: str, text: str) -> dict[str, str]:
     return dict.fromkeys(text.split(), reason)
 
 
-# ---- why, and what to do instead: the second half of a sentence -----------------------------
-
-FILES = (
-    "reads or writes files, which is the harness's part: rows come from task.next_batch(), "
-    "figures go out by task.report(), the model by task.finish(model)"
-)
-PROCESSES = (
-    "starts threads or processes or sets their number; a training is one process of one thread: "
-    "leave it out"
-)
-IDLE = "lets the device wait; leave it out"
-NETWORK = "reaches for the network, which a training does not have; leave it out"
-SEEDS = (
-    "sets a seed, which is the harness's part; leave it out, or seed a generator of your own "
-    "with task.seed exactly"
-)
-ENDING = "ends or stops the process; let main() return after task.finish(model)"
-SYSTEM = (
-    "reaches into the interpreter or the machine; environment, device and garbage collector are "
-    "set up by the harness: leave it out"
-)
-REFLECTION = "goes round the names in the text; write plain code with plain names"
-INTERNALS = (
-    "belongs to the harness's inside; use only harness.start, harness.attention, "
-    "harness.TaskInfo and the task's public methods"
-)
-PATCHING = "changes what the harness uses too; write a function or a subclass of your own instead"
-CHECKPOINT = (
-    "could make the checkpoint another model than the one that is scored; leave saving to "
-    "nn.Module, or choose another name"
-)
-NOT_YOURS = (
-    "is private to an object that is not self; use its public methods, or drop the underscore "
-    "if it is yours"
-)
-UNWANTED = "is not for a train.py; leave it out"
-UNKNOWN_MODULE = "is not among the modules for a train.py; use torch, triton, numpy or plain Python"
-FOREIGN_CODE = "compiles, loads or runs code from elsewhere; write it in Python or Triton"
-DATA = "data and learnt weights do not go into the text, they are learnt within the budget"
-
 # ---- modules --------------------------------------------------------------------------------
 
 HARNESS = _names("start attention Task TaskInfo HarnessError run_by_hand")
 """The contract of harness.py."""
 
+HARNESS_PRIVATE = _names("""
+    _after _batches _last_written _mfu _most_rows _named _peak_flops _record _run _seconds
+    _start_clock _started _steps _tenths _tokens _unwritten _waiting _warming _write_step
+""")
+"""Private names of its task and its run. (A test compares them with the harness.)"""
+
 TASK_SETTABLE = _names("flops_per_token")
 """What train.py may set on its task."""
+
+THIRD_PARTY = _names("""
+    causal_conv1d cut_cross_entropy einops fla flash_attn flash_attn_3 flash_attn_interface
+    liger_kernel mamba_ssm natten torchao xformers
+""")
+"""Kernels and layers, used where they are installed."""
 
 MODULES: Mapping[str, frozenset[str] | None] = {
     "harness": HARNESS,
     **_any("torch triton numpy"),
-    **_any("flash_attn flash_attn_3 flash_attn_interface xformers natten fla mamba_ssm"),
-    **_any("causal_conv1d cut_cross_entropy einops liger_kernel torchao"),
+    **dict.fromkeys(THIRD_PARTY),
     **_any("__future__ bisect cmath collections enum fractions heapq itertools math numbers"),
     **_any("statistics typing typing_extensions"),
     "abc": _names("ABC abstractmethod"),
@@ -92,6 +79,7 @@ MODULES: Mapping[str, frozenset[str] | None] = {
         add sub mul truediv floordiv mod pow neg pos abs matmul and_ or_ xor invert lt le eq ne
         ge gt itemgetter not_ is_ is_not
     """),
+    "re": _names("compile escape findall finditer fullmatch match search split sub"),
     "random": _names("""
         betavariate choice choices expovariate gauss getstate normalvariate randint random
         randrange sample shuffle triangular uniform
@@ -115,14 +103,16 @@ MODULE_REASONS: Mapping[str, str] = {
         threading
     """),
     **_all(FILES, """
-        bz2 cloudpickle csv datasets dbm dill fileinput glob gzip h5py io joblib json logging lzma
+        bz2 cloudpickle csv datasets dbm dill fileinput glob gzip h5py io joblib json lzma
         mmap pandas pathlib pickle pyarrow safetensors shelve shutil sqlite3 tarfile tempfile
         tiktoken tokenizers tomllib yaml zipfile zlib
     """),
     **_all(NETWORK, """
         aiohttp ftplib http httpx huggingface_hub kernels litellm openai requests smtplib socket
-        socketserver ssl transformers urllib urllib3 wandb xmlrpc
+        socketserver ssl transformers urllib urllib3 xmlrpc
     """),
+    **_all(OUTPUT, "logging rich tensorboard tqdm wandb"),
+    **_all(COMMAND_LINE, "absl argparse click fire getopt hydra omegaconf optparse typer"),
     **_all(INTERNALS, """
         attention batches by_hand cockpit device metrics prepare scoring serving sources task
         train
@@ -148,7 +138,9 @@ TORCH_STRANGERS = _names("""
 MEMBERS: Mapping[str, frozenset[str]] = {
     "numpy.lib": _names("stride_tricks"),
     "torch.utils": _names("checkpoint flop_counter _pytree"),
-    "torch.library": _names("custom_op triton_op wrap_triton"),
+    "torch.library": _names("""
+        custom_op register_autograd register_fake triton_op wrap_triton
+    """),
     "torch.backends": _names("""
         cpu cuda cudnn flags fp32_precision mha mkl mkldnn mps openmp opt_einsum
     """),
@@ -237,7 +229,7 @@ ATTRIBUTES: Mapping[str, str] = {
 }  # fmt: skip
 """Attribute names that are refused on every object."""
 
-EXCEPTIONS = _names("triton.language.load numpy.lib")
+EXCEPTIONS = _names("triton.language.load triton.experimental.gluon.language.load numpy.lib")
 """Full names that are meant well."""
 
 SEEDERS = _names("""
@@ -279,11 +271,10 @@ CHECKPOINT_METHODS = _names("""
 """What a class of train.py does not define, so that nn.Module saves and loads it."""
 
 PRIVATE = re.compile(
-    r"_(orig_mod|parameters|modules|buffers|replace|asdict|fields|make|dynamo|inductor|functorch"
-    r"|higher_order_ops|pytree|grouped_mm|int_mm|weight_norm|assert|assert_async|LRScheduler"
-    r"|ConvNd|BatchNorm|(foreach|fused|scaled|flash|cudnn)_\w+)$"
+    r"_(dynamo|inductor|functorch|higher_order_ops|pytree|grouped_mm|int_mm|weight_norm|assert"
+    r"|assert_async|(foreach|fused|scaled|flash|cudnn)_\w+|[A-Z]\w*[a-z]\w*)$"
 )
-"""Private names in common use, mostly torch's."""
+"""Private names of modules that are in common use, base classes such as `_Loss` among them."""
 
 # ---- what may run when the file is imported -------------------------------------------------
 
@@ -293,7 +284,7 @@ IMPORT_TIME_BUILTINS = _names("""
     reversed round set slice sorted staticmethod str sum super tuple type zip
 """)
 
-IMPORT_TIME = _names("""
+IMPORT_TIME = THIRD_PARTY | _names("""
     collections contextlib dataclasses enum fractions functools itertools math operator
     torch._dynamo torch.amp torch.autocast torch.backends torch.compile torch.compiler
     torch.cuda.amp torch.cuda.get_device_capability torch.cuda.get_device_name
@@ -302,7 +293,7 @@ IMPORT_TIME = _names("""
     torch.mps.is_available torch.no_grad torch.set_float32_matmul_precision torch.tensor triton
     types typing typing_extensions warnings
 """)
-"""Full names, or whole parts at their beginning, of what may be called at import."""
+"""Full names, or some of their parts from the beginning, of what may be called at import."""
 
 IMPORT_TIME_METHODS = _names("register_autograd register_fake register_kernel register_vmap")
 """Of a custom operator; besides these, methods of literals."""

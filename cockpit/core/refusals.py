@@ -7,7 +7,7 @@ is put before it by whoever asks. See `guard.py` for the idea.
 import ast
 from collections.abc import Iterator
 
-from cockpit.core import permitted
+from cockpit.core import permitted, reasons
 from cockpit.core.reading import Reading, is_class, is_dunder, is_main_test, is_own
 
 Problem = tuple[int, str]
@@ -69,7 +69,7 @@ class Refusals:
     def _of_module(self, name: str) -> Iterator[str]:
         root, *rest = name.split(".")
         if root not in permitted.MODULES:
-            reason = permitted.MODULE_REASONS.get(root, permitted.UNKNOWN_MODULE)
+            reason = permitted.MODULE_REASONS.get(root, reasons.UNKNOWN_MODULE)
             yield f"`import {_short(root)}` {reason}"
             return
         for i, part in enumerate(rest):
@@ -94,20 +94,26 @@ class Refusals:
         elif is_dunder(name):
             reading = isinstance(node.ctx, ast.Load)
             if name not in (permitted.DUNDER_NAMES if reading else permitted.DUNDER_ASSIGNED):
-                yield f"`{_short(name)}` {permitted.REFLECTION}"
+                yield f"`{_short(name)}` {reasons.REFLECTION}"
         elif name in NAMED_ACCESS:
             if not (isinstance(parent, ast.Call) and parent.func is node):
-                yield f"`{name}` handed on {permitted.REFLECTION}"
-        elif name in permitted.CHECKPOINT_METHODS and self._is_in_class_body(node):
-            yield f"defining `{name}` {permitted.CHECKPOINT}"
+                yield f"`{name}` handed on {reasons.REFLECTION}"
+        elif name in permitted.CHECKPOINT_METHODS and self._is_saved(
+            self.reading.parents.get(node)
+        ):
+            yield f"defining `{name}` {reasons.CHECKPOINT}"
         elif name in self.reading.names and isinstance(node.ctx, ast.Load):
             if name in self.reading.modules:
                 yield from self._of_module_use(name, node)
             yield from self._of_seeder(self.reading.names[name].rpartition(".")[2], node)
 
-    def _is_in_class_body(self, node: ast.expr) -> bool:
-        statement = self.reading.parents.get(node)
-        return isinstance(self.reading.parents.get(statement or node), ast.ClassDef)
+    def _is_saved(self, node: ast.AST | None) -> bool:
+        """Whether a line of a class body stands in what may be a module, and no optimizer."""
+        above = self.reading.parents.get(node) if node is not None else None
+        if not isinstance(above, ast.ClassDef):
+            return False
+        bases = [self.reading.full_name(base) or "" for base in above.bases]
+        return bool(bases) and not any(base.startswith("torch.optim.") for base in bases)
 
     def _of_module_use(self, shown: str, node: ast.AST) -> Iterator[str]:
         """A module is used by its members, or asked whether it was found: `triton is None`."""
@@ -147,11 +153,11 @@ class Refusals:
                 settable = ", ".join(sorted(permitted.TASK_SETTABLE))
                 yield f"setting task.{_short(name)}: the task is the harness's; set only {settable}"
         elif name in permitted.CHECKPOINT_METHODS:
-            yield f"setting `.{name}` {permitted.CHECKPOINT}"
+            yield f"setting `.{name}` {reasons.CHECKPOINT}"
         elif is_dunder(name) and name not in permitted.DUNDER_ASSIGNED:
-            yield f"setting `.{_short(name)}` {permitted.REFLECTION}"
+            yield f"setting `.{_short(name)}` {reasons.REFLECTION}"
         elif is_class(base) or (name in TASK_METHODS and not is_own(base)):
-            yield f"setting `.{_short(name)}` {permitted.PATCHING}"
+            yield f"setting `.{_short(name)}` {reasons.PATCHING}"
 
     def _of_member(self, module: str, name: str) -> Iterator[str]:
         """`name` of something whose full name is known."""
@@ -161,16 +167,16 @@ class Refusals:
         allowed = permitted.MODULES.get(root) if module == root else permitted.MEMBERS.get(module)
         if allowed is not None and name not in allowed:
             if root == "harness":
-                reason = permitted.INTERNALS
+                reason = reasons.INTERNALS
             elif root == "random":
-                reason = permitted.SEEDS
+                reason = reasons.SEEDS
             else:
-                reason = permitted.ATTRIBUTES.get(name, permitted.UNWANTED)
+                reason = permitted.ATTRIBUTES.get(name, reasons.UNWANTED)
             yield f"`{_short(full)}` {reason}"
         elif module == "torch" and name in permitted.TORCH_STRANGERS:
-            yield f"`{full}` {permitted.ATTRIBUTES.get(name, permitted.UNWANTED)}"
+            yield f"`{full}` {permitted.ATTRIBUTES.get(name, reasons.UNWANTED)}"
         elif name == "seed" and module in permitted.KNOWN_MODULES:
-            yield f"`{full}` {permitted.SEEDS}"
+            yield f"`{full}` {reasons.SEEDS}"
         else:
             yield from self._of_any(None, name, full)
 
@@ -181,31 +187,36 @@ class Refusals:
             yield f"{shown} {permitted.ATTRIBUTES[name]}"
         elif is_dunder(name):
             if name not in permitted.DUNDER_READ:
-                yield f"{shown} {permitted.REFLECTION}"
-        elif name.startswith("_") and not permitted.PRIVATE.match(name) and not is_own(base):
-            if self.reading.is_task(base):
-                yield f"`task.{_short(name)}` {permitted.INTERNALS}"
-            else:
-                yield f"{shown} {permitted.UNWANTED if full else permitted.NOT_YOURS}"
+                yield f"{shown} {reasons.REFLECTION}"
+        elif not name.startswith("_"):
+            return
+        elif full:
+            foreign = full.partition(".")[0] in permitted.THIRD_PARTY
+            if not foreign and not permitted.PRIVATE.match(name):
+                yield f"{shown} {reasons.UNWANTED}"
+        elif self.reading.is_task(base):
+            yield f"`task.{_short(name)}` {reasons.INTERNALS}"
+        elif name in permitted.HARNESS_PRIVATE and not is_own(base):
+            yield f"{shown} {reasons.NOT_YOURS}"
 
     def _of_setting(self, full: str, node: ast.AST) -> Iterator[str]:
         """A member of a module is set or deleted."""
         if not full.startswith(permitted.CONFIGURATIONS):
-            yield f"setting `{_short(full)}` {permitted.PATCHING}"
+            yield f"setting `{_short(full)}` {reasons.PATCHING}"
         elif permitted.TOOL_SETTING.search(full):
             match self.reading.parents.get(node):
                 case ast.Assign(value=ast.Constant(value=bool() | int() | float() | None)):
                     return
-            yield f"setting `{_short(full)}` {permitted.FOREIGN_CODE}"
+            yield f"setting `{_short(full)}` {reasons.FOREIGN_CODE}"
 
     def _of_call(self, node: ast.Call) -> Iterator[str]:
         match node.func:
             case ast.Name(id=function) if function in NAMED_ACCESS:
                 yield from self._of_named_access(function, node)
             case ast.Name(id="type") if len(node.args) > 1:
-                yield f"type() with three arguments {permitted.REFLECTION}"
+                yield f"type() with three arguments {reasons.REFLECTION}"
             case ast.Attribute(attr="seed", value=base) if not self.reading.is_task(base):
-                yield f"`.seed()` {permitted.SEEDS}"
+                yield f"`.seed()` {reasons.SEEDS}"
         if self.reading.full_name(node.func) == "harness.run_by_hand" and not self._is_by_hand(
             node
         ):
@@ -225,7 +236,7 @@ class Refusals:
                 return
             case _:
                 yield (
-                    f"{function}() with a computed name {permitted.REFLECTION}; nn.ModuleDict, "
+                    f"{function}() with a computed name {reasons.REFLECTION}; nn.ModuleDict, "
                     "nn.ModuleList and plain dicts hold things by name and number"
                 )
 
@@ -240,7 +251,7 @@ class Refusals:
                 func=function, args=[ast.Attribute(attr="seed", value=base)], keywords=[]
             ) if function is node and self.reading.is_task(base):
                 return
-        yield f"`{name}` {permitted.SEEDS}"
+        yield f"`{name}` {reasons.SEEDS}"
 
     def _of_class(self, node: ast.ClassDef) -> Iterator[str]:
         if node.name in permitted.BUILTINS:
@@ -248,17 +259,17 @@ class Refusals:
         for base in node.bases:
             full = self.reading.full_name(base) or ""
             if full.startswith("harness."):
-                yield f"a subclass of `{_short(full)}` {permitted.INTERNALS}"
+                yield f"a subclass of `{_short(full)}` {reasons.INTERNALS}"
         if any(keyword.arg == "metaclass" for keyword in node.keywords):
-            yield f"a metaclass {permitted.REFLECTION}"
+            yield f"a metaclass {reasons.REFLECTION}"
 
     def _of_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
         name = node.name
         if name in permitted.REFUSED_METHODS:
             yield f"defining `{name}` {permitted.REFUSED_METHODS[name]}"
         if isinstance(self.reading.parents.get(node), ast.ClassDef):
-            if name in permitted.CHECKPOINT_METHODS:
-                yield f"defining `{name}` {permitted.CHECKPOINT}"
+            if name in permitted.CHECKPOINT_METHODS and self._is_saved(node):
+                yield f"defining `{name}` {reasons.CHECKPOINT}"
         elif name in permitted.BUILTINS:
             yield f"`{name}` is Python's own; choose another name"
         if node.returns is not None:
@@ -268,10 +279,10 @@ class Refusals:
         match node:
             case ast.Constant(value=str() | bytes() as value) if len(value) > LONGEST_TEXT:
                 if not isinstance(self.reading.parents.get(node), ast.Expr):
-                    yield f"this text has {len(value)} characters; {permitted.DATA}"
+                    yield f"this text has {len(value)} characters; {reasons.DATA}"
             case ast.List(elts=values) | ast.Tuple(elts=values) | ast.Set(elts=values):
                 if len(values) > MOST_VALUES:
-                    yield f"this literal has {len(values)} values; {permitted.DATA}"
+                    yield f"this literal has {len(values)} values; {reasons.DATA}"
 
     def _is_by_hand(self, node: ast.AST) -> bool:
         above: ast.AST | None = node
@@ -290,7 +301,7 @@ def _of_annotation(told: ast.expr) -> Iterator[str]:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
         if any(isinstance(part, ast.Call) for part in ast.walk(inner)):
-            yield f"a call in an annotation {permitted.REFLECTION}"
+            yield f"a call in an annotation {reasons.REFLECTION}"
             return
 
 
@@ -300,7 +311,7 @@ def _of_options(keys: list[ast.expr | None]) -> Iterator[str]:
         match key:
             case ast.Constant(value=str(name)) if "." in name:
                 if permitted.TOOL_SETTING.search(name):
-                    yield f"the option {_short(name)!r} {permitted.FOREIGN_CODE}"
+                    yield f"the option {_short(name)!r} {reasons.FOREIGN_CODE}"
 
 
 def _short(name: str) -> str:
