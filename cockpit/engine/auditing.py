@@ -109,6 +109,7 @@ class Auditing:
             sequence_length=setup.sequence_length,
             vocab_size=setup.vocab_size,
             device=slot.device,
+            sandbox=slot.sandbox,
             python=self._python,
             trainer_directory=self._opening.trainer,
             train_py=self._repo.read_text(own.commit, TRAIN_PY),

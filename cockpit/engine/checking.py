@@ -43,6 +43,7 @@ class Checking:
         order = PreflightOrder(
             train_py=train_py,
             device=self._slot.device,
+            sandbox=self._slot.sandbox,
             python=self._python,
             trainer_directory=self._opening.trainer,
             work_directory=self._place,
