@@ -69,3 +69,12 @@ def test_a_dead_engine_and_an_ended_night_are_told_at_every_width(width: int) ->
     night = Night(1, "nov20", {}, 0.0, 1.7e9, "done", 0.0, 16)
     ended = replace(dead, engine=EngineState("stopped"), night=night)
     assert "b begins" in told(ended, width)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_night_without_a_sandbox_says_so_at_every_width(width: int) -> None:
+    night = at_work("training", 3.0)
+    bare = replace(night, engine=EngineState("running", 0.0, "running #7", None, "none"))
+    assert "unsandboxed" in told(bare, width)
+    confined = replace(night, engine=EngineState("running", 0.0, "running #7", None, "landlock"))
+    assert "unsandboxed" not in told(confined, width)
