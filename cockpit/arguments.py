@@ -127,7 +127,11 @@ def _add_night(to: argparse.ArgumentParser) -> None:
     night.add_argument(
         "--from", dest="start_from", metavar="TAG@best|ID", help="what a new tag starts from"
     )
-    night.add_argument("--corpus", metavar="SOURCE", help="stdlib, or local:PATH")
+    night.add_argument(
+        "--corpus",
+        metavar="SOURCE",
+        help="stdlib, tinystories, climbmix[:SHARDS] or local:PATH",
+    )
     night.add_argument("--seed", metavar="N", type=int, help="seed of the first run")
     night.add_argument("--device", metavar="NAME", help="cuda, mps or cpu")
     night.add_argument("--gpus", metavar="2,3", help="one slot on each of these GPUs")

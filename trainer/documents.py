@@ -88,8 +88,10 @@ def _read_parquet(file: SourceFile) -> Iterator[str]:
 
     again = "; delete it, and it is downloaded again" if file.downloaded else ""
     try:
-        # Buffered: otherwise the column of a whole row group is read at once.
-        with pyarrow.parquet.ParquetFile(file.path, buffer_size=1 << 20) as parquet:
+        # Buffered, and not before: else the column of a whole row group is read at once.
+        with pyarrow.parquet.ParquetFile(
+            file.path, buffer_size=1 << 20, pre_buffer=False
+        ) as parquet:
             names = parquet.schema_arrow.names
             if "text" not in names:
                 raise _no_text(file.path, ", ".join(names))

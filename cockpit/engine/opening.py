@@ -334,6 +334,7 @@ def _prepare(
         sequence_length=preset.sequence_length,
         vocab_size=preset.vocab_size,
         evaluation_rows=preset.evaluation_rows(budget_seconds),
+        wants_tokens=preset.wants_tokens,
         cache=settings.cache_dir,
         progress=say,
     )
@@ -348,5 +349,5 @@ def _warn_of_small_corpus(corpus: Corpus, preset: Preset, say: Say) -> None:
             f"the corpus {corpus.corpus} has {corpus.train_tokens / 1e6:.1f}M training tokens; "
             f"the preset {preset.name} goes through about {preset.wants_tokens / 1e6:.0f}M in a "
             f"run, so every row will be seen about {times:.0f} times: a larger corpus "
-            "(--corpus local:PATH) tells more"
+            "(--corpus climbmix, tinystories or local:PATH) tells more"
         )

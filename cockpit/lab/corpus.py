@@ -13,6 +13,9 @@ from cockpit.lab.lab import LabError
 
 Progress = Callable[[str], None]
 
+ENDLESS = "climbmix"
+"""The source that leaves open how much of it is wanted; `climbmix:8` says it."""
+
 
 class CorpusError(LabError):
     """The corpus can't be prepared; the message says what to do."""
@@ -25,7 +28,7 @@ class Corpus:
     directory: Path
     """Holds `train.bin`, `val.bin`, `sealed.bin`, the tokenizer and its byte counts."""
     corpus: str
-    """The source as it was named: `stdlib` or `local:PATH`."""
+    """The source in full: `stdlib`, `tinystories`, `climbmix:8` or `local:PATH`."""
     corpus_hash: str
     tokenizer_hash: str
     sequence_length: int
@@ -47,18 +50,23 @@ def prepare(
     sequence_length: int,
     vocab_size: int,
     evaluation_rows: int,
+    wants_tokens: int | None = None,
     cache: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> Corpus:
     """Prepare a corpus, or find it prepared; raises `CorpusError` with one line.
 
-    `trainer` is the directory of `prepare.py`; `progress` is told in words how far it is.
+    `trainer` is the directory of `prepare.py`; `wants_tokens` says how much is to be taken of
+    a source that has no end; `progress` is told in words how far it is.
     """
     command = [
         sys.executable, str(trainer / "prepare.py"), "--json", "--source", source,
         "--sequence-length", str(sequence_length), "--vocab-size", str(vocab_size),
         "--evaluation-rows", str(evaluation_rows),
     ]  # fmt: skip
+    if source == ENDLESS and wants_tokens:
+        # Only there: the prepare.py of an older baseline does not know the option.
+        command += ["--wants-tokens", str(wants_tokens)]
     if cache is not None:
         command += ["--cache", str(cache)]
     process = subprocess.Popen(
