@@ -22,7 +22,7 @@ from cockpit.executors.sandbox import Sandbox
 
 TRYING = (sys.executable, "-P", "-m", "cockpit.executors.trying")
 DEADLINE_SECONDS = 60.0
-"""For all tries together; usual are 4 to 8 s."""
+"""For all tries together; usual are 3 to 8 s."""
 GRACE_SECONDS = 10.0
 
 
@@ -44,6 +44,8 @@ class PreflightOrder:
     seed: int = 1
     sandbox: Sandbox | None = None
     """For the rehearsal; None tries out again which is the best that works."""
+    deadline_seconds: float = DEADLINE_SECONDS
+    """What is not found out by then is not found out."""
     on_device: bool = False
     """Try on the slot's own device, between two runs, instead of the CPU."""
 
@@ -129,7 +131,7 @@ def _converse(process: subprocess.Popen[str], order: PreflightOrder) -> str:
     try:
         process.stdin.write(order.encode())
         process.stdin.flush()
-        process.wait(DEADLINE_SECONDS + GRACE_SECONDS)
+        process.wait(order.deadline_seconds + GRACE_SECONDS)
     except BrokenPipeError:  # it has died; its status says so
         process.wait()
     except subprocess.TimeoutExpired:

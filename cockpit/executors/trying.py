@@ -22,11 +22,18 @@ from pathlib import Path
 from cockpit.core.constants import ConstantsError, Value, read, rewrite
 from cockpit.executors.environment import reserved_cpus
 from cockpit.executors.host import cpu_device
-from cockpit.executors.preflight import DEADLINE_SECONDS, Preflight, PreflightOrder
+from cockpit.executors.preflight import Preflight, PreflightOrder
 from cockpit.executors.probing import probe
 from cockpit.executors.processes import LINUX, RUN_TOKEN
 from cockpit.executors.training import become_subreaper
-from cockpit.executors.witness import NobodyWaitsError, Place, Witness, WitnessError, end_all
+from cockpit.executors.witness import (
+    NobodyWaitsError,
+    Place,
+    TooLargeError,
+    Witness,
+    WitnessError,
+    end_all,
+)
 
 REHEARSE = "import preflight; preflight.main()"
 SHORT = 64
@@ -53,7 +60,7 @@ class Trying:
     def __init__(self, order: PreflightOrder, work: Path) -> None:
         self._order = order
         self._work = work
-        self._deadline = time.monotonic() + DEADLINE_SECONDS
+        self._deadline = time.monotonic() + order.deadline_seconds
         self._advice: list[str] = []
         self._counted: dict[str, int | None] = {"parameters": None, "bytes": None}
 
@@ -153,10 +160,12 @@ class Trying:
             try:
                 message = witness.hear(self._deadline)
             except WitnessError as error:
+                if time.monotonic() >= self._deadline:
+                    return "late", "two tiny steps took too long to be waited for"
                 if not started:
                     raise
-                if time.monotonic() >= self._deadline:
-                    return "late", "two tiny steps on the CPU took too long to be waited for"
+                if isinstance(error, TooLargeError) and self._order.device.kind != "cpu":
+                    return "late", f"two tiny steps on the CPU were given up: {error}"
                 return "ended", f"train.py did not get to the end: {error}"
             event = message.get("event")
             started = started or event == "started"

@@ -42,6 +42,10 @@ class WitnessError(RuntimeError):
     """It gave no answer; the message says what happened instead, without naming the witness."""
 
 
+class TooLargeError(WitnessError):
+    """It took more memory than it may."""
+
+
 class NobodyWaitsError(RuntimeError):
     """Standard input has ended: nobody wants the answers any more."""
 
@@ -128,12 +132,13 @@ class Witness:
         while not self._messages:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise WitnessError(f"it did not answer within {deadline - self.started:.0f} s")
+                waited = time.monotonic() - self.started
+                raise WitnessError(f"it did not answer within {waited:.0f} s")
             for key, _ in self._selector.select(min(left, LOOK_SECONDS)):
                 self._take(key.fd)
             used = _resident_bytes()
             if used > self._memory_bytes:
-                raise WitnessError(f"it took {used / 2**30:.1f} GiB of memory")
+                raise TooLargeError(f"it took {used / 2**30:.1f} GiB of memory")
         return self._messages.pop(0)
 
     def end(self) -> None:

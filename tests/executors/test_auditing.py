@@ -1,4 +1,4 @@
-"""Audits of runs that are scored here, honestly or not, and then looked at by real processes."""
+"""Audits of runs that are scored here, honestly or not."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,17 @@ from cockpit.executors.auditing import (
 )
 from cockpit.executors.base import Device
 from cockpit.executors.local import lab_processes
+from cockpit.executors.probing import probe
 from cockpit.executors.sandbox import Sandbox
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 LENGTH, VOCABULARY = 64, 300
 VALIDATION, SEALED = 120, 60
 CPU = Device("cpu", "test", "cpu", 8 << 30, 1)
+NUMBERS = (
+    "training_seconds total_seconds startup_seconds evaluation_seconds tokens steps parameters"
+    " scored_at monotonic"
+)
 
 MODEL = """
 import torch
@@ -107,11 +113,11 @@ NOT_REPEATED = {
 }
 
 BROKEN = {
-    "died": "import os; os.kill(os.getpid(), 9)",
-    "left": "raise SystemExit(3)",
-    "logits of another shape": "self.out = nn.Linear(32, 7); return h",
-    "not a number": "return h * float('nan')",
-    "an error": "raise ValueError('no such luck')",
+    "died": ("import os; os.kill(os.getpid(), 9)", "signal 9"),
+    "left": ("raise SystemExit(3)", "status 3"),
+    "logits of another shape": ("self.out = nn.Linear(32, 7); return h", "shape"),
+    "not a number": ("return h * float('nan')", "not finite"),
+    "an error": ("raise ValueError('bad')", "train.py line 25: ValueError: bad"),
 }
 
 HALF = """
@@ -131,6 +137,7 @@ class Lab:
     """Rows, and runs that are over."""
 
     root: Path
+    sandbox: Sandbox
     wait_until: Callable[..., object]
 
     def score(self, name: str, change: str = "", scored: str | None = None) -> AuditOrder:
@@ -168,6 +175,7 @@ class Lab:
             python=sys.executable,
             trainer_directory=TRAINER,
             train_py=(run / "train.py").read_text(),
+            sandbox=self.sandbox,
             draw=1,
         )
 
@@ -220,17 +228,19 @@ class Lab:
 def write_result(run: Path, losses: np.ndarray, bpb: float) -> None:
     """What the harness leaves: losses and result."""
     np.save(run / "row_losses.npy", losses)
-    numbers = (
-        "training_seconds total_seconds startup_seconds evaluation_seconds tokens steps"
-        " parameters scored_at monotonic"
-    )
-    result: dict[str, object] = dict.fromkeys(numbers.split(), 1)
+    result: dict[str, object] = dict.fromkeys(NUMBERS.split(), 1)
     result |= {"val_bpb": bpb, "evaluation_rows": len(losses), "loss_tenths": []}
     (run / "result.json").write_text(json.dumps(result))
 
 
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The best that works here."""
+    return probe(tmp_path_factory.mktemp("probed"), CPU)
+
+
 @pytest.fixture
-def lab(tmp_path: Path, wait_until: Callable[..., object]) -> Iterator[Lab]:
+def lab(tmp_path: Path, sandbox: Sandbox, wait_until: Callable[..., object]) -> Iterator[Lab]:
     """Rows of random text; afterwards no process of the lab may be left."""
     draw = np.random.default_rng(0)
     for name, count in (("val.bin", VALIDATION), ("sealed.bin", SEALED)):
@@ -239,7 +249,7 @@ def lab(tmp_path: Path, wait_until: Callable[..., object]) -> Iterator[Lab]:
     text_bytes[-4:] = 0
     np.save(tmp_path / "token_bytes.npy", text_bytes)
     (tmp_path / "state").mkdir()
-    yield Lab(tmp_path, wait_until)
+    yield Lab(tmp_path, sandbox, wait_until)
     wait_until(lambda: not lab_processes(tmp_path / "state"), 10, "no process to be left")
 
 
@@ -284,17 +294,10 @@ def test_a_loss_that_depends_on_more_than_its_row_is_refused(lab: Lab, name: str
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_model_that_does_not_answer_is_refused_in_words(lab: Lab, name: str) -> None:
-    found = lab.audit(lab.score(name, seeing(BROKEN[name]), scored=""))
+    found = lab.audit(lab.score(name, seeing(BROKEN[name][0]), scored=""))
     assert found.ok is False
     assert found.says.startswith("audit: the model can't be asked: ")
-    expected = {
-        "died": "signal 9",
-        "left": "status 3",
-        "logits of another shape": "shape",
-        "not a number": "not finite",
-        "an error": "train.py line 25: ValueError: no such luck",
-    }
-    assert expected[name] in found.says
+    assert BROKEN[name][1] in found.says
 
 
 def test_a_model_that_never_answers_is_given_up(lab: Lab) -> None:
@@ -304,12 +307,14 @@ def test_a_model_that_never_answers_is_given_up(lab: Lab) -> None:
     assert "did not answer within" in found.says
 
 
-@pytest.mark.parametrize("sandbox", [None, Sandbox("none", sys.executable)])
-def test_an_audit_that_is_stopped_leaves_nothing(lab: Lab, sandbox: Sandbox | None) -> None:
+@pytest.mark.parametrize("level", ["best", "none"])
+def test_an_audit_that_is_stopped_leaves_nothing(lab: Lab, level: str) -> None:
     body = "open('seen', 'w'); import os, time; os.fork() or os.setsid(); time.sleep(600)"
-    process = start_audit(replace(order := lab.score("hang", seeing(body), ""), sandbox=sandbox))
-    seen = lambda: list(order.run_directory.glob("audit-*/first/seen"))  # noqa: E731
-    lab.wait_until(seen, 30, "the model to be asked")
+    order = lab.score("hang", seeing(body), scored="")
+    sandbox = order.sandbox if level == "best" else Sandbox("none", sys.executable)
+    process = start_audit(replace(order, sandbox=sandbox))
+    seen = partial(order.run_directory.glob, "audit-*/first/seen")
+    lab.wait_until(lambda: list(seen()), 30, "the model to be asked")
     process.stop()
     lab.wait_until(lambda: not lab_processes(lab.root / "state"), 10, "the end of all of it")
     assert not list(order.run_directory.glob("audit-*"))
@@ -336,8 +341,7 @@ def test_another_checkpoint_than_the_noted_one_is_refused(lab: Lab) -> None:
 def test_a_checkpoint_that_is_gone_is_not_the_scripts_fault(lab: Lab) -> None:
     order = lab.score("gone")
     (order.run_directory / "checkpoint.pt").unlink()
-    found = lab.audit(order)
-    assert found.ok is None
+    assert (found := lab.audit(order)).ok is None
     assert "could not be carried out: checkpoint.pt" in found.says
 
 
@@ -385,13 +389,12 @@ def test_gains_over_the_base_are_paired_on_validation_and_sealed_rows(lab: Lab) 
     assert lab.audit(own).ok
     found = gains(own.run_directory, base.run_directory)
     assert found is not None
-    assert found.validation is not None
-    assert found.sealed is not None
+    assert found.validation is not None and found.sealed is not None  # noqa: PT018 - both or none
     assert found.validation.bpb == pytest.approx(found.sealed.bpb, abs=5 * found.sealed.error)
     assert found.validation.bpb > 10 * found.validation.error > 0
 
 
 def test_the_sealed_rows_are_the_same_for_every_experiment(lab: Lab) -> None:
-    order = lab.score("twice")
+    order = replace(lab.score("twice"), sandbox=None)
     scores = {lab.audit(replace(order, draw=draw)).sealed_bpb for draw in (1, 2)}
     assert len(scores) == 1
