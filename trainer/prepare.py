@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -35,10 +34,6 @@ SPECIAL_TOKENS = 4
 MINIMUM_ROWS = 16
 """Fewer rows than this in any split tell nothing: the corpus is refused."""
 
-NICENESS = 19
-"""Of a build from the command line: a night may be running here, and its clock does not wait.
-(Weight 15 beside 1024 in Linux's scheduler: 1.5 % of a core that a training wants.)"""
-
 
 def prepare(
     source: str,
@@ -48,14 +43,12 @@ def prepare(
     cache_directory: Path | None = None,
     report: Report = lambda stage, fraction: None,
     wants_tokens: int | None = None,
-    niceness: int = 0,
 ) -> dict[str, Any]:
     """Find or build the rows of `source`; the answer is what `--json` prints (see README).
 
-    `wants_tokens` decides how much is taken of a source that can be of any size; `niceness` is
-    added to this process's when there is something to build. Raises CorpusError, with one line
-    that says what to do, for a request, corpus, cache or hub that cannot be used. A build that
-    fails leaves nothing behind but what was downloaded.
+    `wants_tokens` decides how much is taken of a source that can be of any size. Raises
+    CorpusError, with one line that says what to do, for a request, corpus, cache or hub that
+    cannot be used. A build that fails leaves nothing behind but what was downloaded.
     """
     if not SPECIAL_TOKENS + 256 <= vocab_size <= 65536:
         raise CorpusError(f"vocabulary of {vocab_size}: choose from 260 to 65536 tokens")
@@ -67,7 +60,6 @@ def prepare(
     request = _Request(source, sequence_length, vocab_size, place, wants_tokens)
     meta = request.find()
     if meta is None:
-        os.nice(niceness)
         try:
             with cache.locked(place, request.manifest, report):
                 meta = request.find() or request.build(report)
@@ -225,7 +217,6 @@ def main() -> int:
             options.cache.absolute() if options.cache else None,
             Progress(options.json),
             options.wants_tokens,
-            NICENESS,
         )
     except CorpusError as error:
         line = json.dumps({"error": str(error)}) if options.json else f"prepare: {error}"

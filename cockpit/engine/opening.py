@@ -198,7 +198,9 @@ def prepare_only(lab: Lab, settings: Settings, say: Say) -> Corpus:
     preset = _preset(files, settings, device)
     budget = settings.budget_seconds or default_budget(device.kind)
     source = settings.corpus or DEFAULT_CORPUS
-    corpus = _prepare(_lay_out(lab, files), source, preset, budget, settings, lab, say)
+    trainer = _lay_out(lab, files)
+    gently = lab.engine_lives()
+    corpus = _prepare(trainer, source, preset, budget, settings, lab, say, gently=gently)
     _warn_of_small_corpus(corpus, preset, say)
     return corpus
 
@@ -324,6 +326,8 @@ def _prepare(
     settings: Settings,
     lab: Lab,
     say: Say,
+    *,
+    gently: bool = False,
 ) -> Corpus:
     kind, _, path = source.partition(":")
     if kind == "local" and not Path(path).expanduser().is_absolute():
@@ -336,6 +340,7 @@ def _prepare(
         evaluation_rows=preset.evaluation_rows(budget_seconds),
         wants_tokens=preset.wants_tokens,
         cache=settings.cache_dir,
+        gently=gently,
         progress=say,
     )
 

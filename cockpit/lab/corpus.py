@@ -13,6 +13,9 @@ from cockpit.lab.lab import LabError
 
 Progress = Callable[[str], None]
 
+LOWEST_PRIORITY = 19
+"""Weight 15 beside 1024 in Linux's scheduler: 1.5 % of a core that a training wants."""
+
 ENDLESS = "climbmix"
 """The source that leaves open how much of it is wanted; `climbmix:8` says it."""
 
@@ -52,12 +55,14 @@ def prepare(
     evaluation_rows: int,
     wants_tokens: int | None = None,
     cache: Path | None = None,
+    gently: bool = False,
     progress: Progress = lambda _: None,
 ) -> Corpus:
     """Prepare a corpus, or find it prepared; raises `CorpusError` with one line.
 
     `trainer` is the directory of `prepare.py`; `wants_tokens` says how much is to be taken of
-    a source that has no end; `progress` is told in words how far it is.
+    a source that has no end; `gently` leaves the cores to a night that is running;
+    `progress` is told in words how far it is.
     """
     command = [
         sys.executable, str(trainer / "prepare.py"), "--json", "--source", source,
@@ -78,6 +83,8 @@ def prepare(
         errors="replace",
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )
+    if gently:
+        os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
     assert process.stdout is not None
     assert process.stderr is not None
     error = ""

@@ -40,6 +40,19 @@ def test_the_wanted_tokens_go_to_the_source_without_end_alone(tmp_path: Path) ->
         assert "--wants-tokens" not in (tmp_path / "asked").read_text()
 
 
+def test_preparing_beside_a_night_leaves_it_the_cores(tmp_path: Path) -> None:
+    trainer = scripted(
+        tmp_path,
+        "import os, json",
+        f"answer = {ANSWER!r}",
+        "for _ in range(10**7):  # the parent may still be about to do it",
+        "    if os.getpriority(os.PRIO_PROCESS, 0) == 19: break",
+        "answer['train_tokens'] = os.getpriority(os.PRIO_PROCESS, 0)",
+        "print(json.dumps(answer))",
+    )
+    assert prepare(trainer, "stdlib", gently=True).train_tokens == 19
+
+
 def test_progress_is_told_in_words(tmp_path: Path) -> None:
     told: list[str] = []
     line = json.dumps({"progress": "downloading 8 files, 736 MB", "fraction": 0.25})
