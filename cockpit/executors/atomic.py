@@ -20,7 +20,7 @@ def write_atomically(name: str, values: Mapping[str, object]) -> None:
     try:
         with open(temporary, "x") as stream:
             json.dump(values, stream)
-        _move(temporary, name)
+        os.replace(temporary, name)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -38,19 +38,21 @@ class ReservedFile:
 
     def write(self, values: Mapping[str, object]) -> None:
         """Fill it in and give it its name. Raises OSError."""
+        _clear(self.name)  # else what a training put there would be believed if we failed
         content = json.dumps(values).encode().ljust(RESERVED_BYTES)  # spaces end a JSON file well
         try:
             descriptor = os.open(self._temporary, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with open(descriptor, "wb") as stream:
                 stream.write(content)
-            _move(self._temporary, self.name)
+            os.replace(self._temporary, self.name)
         except OSError:  # it was never made, or the training removed it
             write_atomically(self.name, values)
 
 
-def _move(temporary: str, name: str) -> None:
-    try:
-        os.replace(temporary, name)
-    except IsADirectoryError:
+def _clear(name: str) -> None:
+    """Remove whatever has that name."""
+    if os.path.isdir(name) and not os.path.islink(name):
         shutil.rmtree(name)
-        os.replace(temporary, name)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)

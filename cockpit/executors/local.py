@@ -129,7 +129,7 @@ class LocalExecutor:
         except subprocess.TimeoutExpired:
             spare.process.kill()
             spare.process.wait()
-        shutil.rmtree(spare.directory, ignore_errors=True)
+        _remove(spare.directory)
 
     def _spawn(self) -> _Spare:
         state_directory = self.spares_directory.parent.resolve()
@@ -139,7 +139,7 @@ class LocalExecutor:
         try:
             (directory / "tmp").mkdir(parents=True)
             # Locked here and inherited: the lock is never free between spawn and end.
-            lock = FileLock.take(directory / "lock")
+            lock = FileLock.take(RunDirectory(directory).supervisor_path)
             assert lock is not None  # nobody else knows of this directory
             with lock, open(self.log_path, "ab") as log:
                 process = subprocess.Popen(
@@ -154,7 +154,7 @@ class LocalExecutor:
                     text=True,
                 )
         except OSError as error:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
             raise ExecutorError(
                 f"no supervisor could be started in {directory}: {error}"
             ) from error
@@ -185,6 +185,10 @@ class LocalExecutor:
             (spare.directory / "train.py").write_text(assignment.train_py, encoding="utf-8")
             (spare.directory / "spec.json").write_text(json.dumps(dict(assignment.spec)))
             final.parent.mkdir(parents=True, exist_ok=True)
+            # The lock first: there is no moment at which the run is there and looks dead.
+            os.rename(
+                RunDirectory(spare.directory).supervisor_path, RunDirectory(final).supervisor_path
+            )
             os.rename(spare.directory, final)
             # What the training computed from its old place (HOME, TMPDIR) stays true by a link.
             link_target = os.path.relpath(final.resolve(), spare.directory.parent)
@@ -224,7 +228,7 @@ class LocalExecutor:
         spare.process.stdin.close()
         self._spare = None
         self._give_up(_last_words(spare))
-        shutil.rmtree(spare.directory, ignore_errors=True)
+        _remove(spare.directory)
 
     def _give_up(self, message: str) -> None:
         self._failure = message
@@ -243,10 +247,17 @@ def _last_words(spare: _Spare) -> str:
 
 def _clear(directory: Path) -> None:
     """Remove the remains of a run that is over; raises ExecutorError for anything else."""
+    run = RunDirectory(directory)
+    if run.is_held():
+        raise ExecutorError("a run is under way there")
     if not directory.exists():
         return
-    if RunDirectory(directory).is_held():
-        raise ExecutorError("a run is under way there")
-    if any(directory.iterdir()) and not (directory / "lock").exists():
+    if any(directory.iterdir()) and not run.supervisor_path.exists():
         raise ExecutorError("it holds files and is no run directory")
     shutil.rmtree(directory)
+
+
+def _remove(spare: Path) -> None:
+    """Remove a spare's directory and its supervisor's file."""
+    shutil.rmtree(spare, ignore_errors=True)
+    RunDirectory(spare).supervisor_path.unlink(missing_ok=True)

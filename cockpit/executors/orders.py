@@ -15,7 +15,7 @@ class Settings:
     spare: str
     """Absolute path at which the spare was made."""
     lock_descriptor: int
-    """Inherited descriptor that holds the lock."""
+    """Inherited descriptor of the supervisor's file, which holds the lock."""
     sandbox: dict[str, Any]
     """Where the training is put, as `Sandbox.encode` gives it."""
     device: dict[str, Any]

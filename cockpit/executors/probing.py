@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cockpit.executors import bubblewrap, confinement, places
@@ -32,6 +32,7 @@ def can(attempt):
     except OSError:
         return False
     return True
+can(lambda: open(given["elsewhere"], "w"))
 def keep():
     for name in ("tmp/a", "b"):
         open(name, "w").close()
@@ -47,7 +48,6 @@ def ask_gpu():
             raise OSError(f"CUDA error {answer}")
 print(json.dumps({
     "read a secret file": can(lambda: open(given["secret"]).read()),
-    "write elsewhere": can(lambda: open(given["elsewhere"], "w")),
     "reach the network": can(lambda: socket.create_connection(("127.0.0.1", given["port"]), 5)),
     "write to its directory": can(keep),
     "use a file handed in": can(lambda: os.pread(given["descriptor"], 1, 0)),
@@ -137,7 +137,10 @@ def _possible(
         if not bubblewrap.ways():
             refused.append("bubblewrap: it is not installed")
     if wanted in ("auto", "user"):
-        if os.geteuid() == 0:
+        closed = _closed_to_others([state, *map(Path, shown)])
+        if closed is not None:
+            refused.append(f"user: another user can't reach {closed}")
+        elif os.geteuid() == 0:
             yield Sandbox("user", python, "", (), shown, links, landlock)
         elif wanted == "user":
             refused.append("user: only root can become another")
@@ -146,6 +149,15 @@ def _possible(
             yield Sandbox("landlock", python, "", (), shown, links, landlock)
         else:
             refused.append("landlock: this kernel has none, or it is too old")
+
+
+def _closed_to_others(paths: Iterable[Path]) -> Path | None:
+    """A directory on the way to one of `paths` that others may not enter; None: all are open."""
+    for path in paths:
+        for step in (path, *path.parents):
+            if step.is_dir() and not step.stat().st_mode & 0o001:
+                return step
+    return None
 
 
 def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
@@ -193,10 +205,12 @@ def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
         finally:
             os.close(secret)
             shutil.rmtree(place / "run")
+        # Inside, the same name may lead to a place of its own.
+        wrote_elsewhere = (place / "elsewhere").exists()
     if tried.returncode:
         words = tried.stderr.strip().rpartition("\n")[2] or f"exit code {tried.returncode}"
         raise TrialError(words[:200])
-    could = json.loads(tried.stdout)
+    could = json.loads(tried.stdout) | {"write elsewhere": wrote_elsewhere}
     failed = [f"it could not {what}" for what in MUST if not could[what]]
     failed += [f"it could {what}" for what in MUST_NOT if could[what]]
     if failed:

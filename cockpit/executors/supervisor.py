@@ -4,10 +4,10 @@ A supervisor is a small trusted process between the engine, which may be killed 
 the training, which may do anything. It starts the training warm, waits for one line on its
 standard input (the assignment), lets the training go, keeps the limits, hands in the training
 rows when the clock starts and the validation rows when the checkpoint can no longer change, ends
-everything the training started, and writes exit.json as its last act. It holds a lock on the run
-directory for its whole life: that, and not a pid, says that the run is alive. The lock's
-descriptor is inherited from the engine, so that there is no moment between the engine's spawn and
-the supervisor's end at which the lock is free.
+everything the training started, and writes exit.json as its last act. It holds a lock on the file
+beside the run directory for its whole life: that, and not a pid, says that the run is alive. The
+lock's descriptor is inherited from the engine, so that there is no moment between the engine's
+spawn and the supervisor's end at which the lock is free.
 
 Its working directory is the run directory, which the engine renames under its feet: every path
 here is relative, and a spare that became a run needs no new ones.
@@ -30,22 +30,20 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
-from cockpit.executors.atomic import ReservedFile, write_atomically
+from cockpit.executors.atomic import ReservedFile
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
+from cockpit.executors.limits import FREE_BYTES, WATCH_SECONDS, Watch, hand_to_kernel
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
 from cockpit.executors.processes import LINUX, RUN_TOKEN, start_time
+from cockpit.executors.sandbox import release
 from cockpit.executors.training import Training, become_subreaper
 from cockpit.lab.rundir import ExitReason, RunDirectory, Stage
 
-WATCH_SECONDS = 0.25
-"""Between two looks at the size of the log; a wake-up costs some 20 µs."""
-MEMORY_SECONDS = 1.0
-"""Between two sums over the memory of all processes; one costs some milliseconds."""
 READY_SECONDS = 600.0
 """From assignment to ready; importing torch from a cold network disk can take minutes."""
-FULL_DISK_BYTES = 1 << 20
-"""With less free space than this, a crash is put down to it."""
+SAID_BYTES = 512
+"""More than who we are ever takes."""
 STANDARD_INPUT = 0
 """The pipe from the engine."""
 
@@ -65,7 +63,7 @@ class Supervisor:
         self.stop_asked = False
         self.failure: str | None = None
         self.deadline = float("inf")
-        self.next_memory = 0.0
+        self.watch: Watch | None = None
         self.wakeups = wakeups
         self.exit_file = ReservedFile("exit.json")
         self.selector = selectors.DefaultSelector()
@@ -128,26 +126,20 @@ class Supervisor:
 
     def limit_passed(self, limits: Limits) -> tuple[ExitReason, str] | None:
         """The limit that the training is over, with a line about it."""
-        assert self.training is not None
         now = time.monotonic()
         if now >= self.deadline:
             if self.stage == "warming":
                 return "wall", f"not ready {READY_SECONDS:.0f} s after it was given its run"
             return "wall", f"still running after {limits.wall_seconds:.0f} s"
-        if self.training.log_bytes() > limits.log_bytes:
-            return "log", f"train.log grew over {limits.log_bytes} bytes"
-        if limits.memory_bytes is not None and now >= self.next_memory:
-            self.next_memory = now + MEMORY_SECONDS
-            used = self.training.resident_bytes()
-            if used > limits.memory_bytes:
-                return "memory", f"used {used} bytes of memory, {limits.memory_bytes} are allowed"
-        return None
+        return self.watch.look() if self.watch else None
 
     def hear_engine(self, record: dict[str, object]) -> None:
         """The assignment."""
         if self.limits is not None:
             return
+        assert self.training is not None
         self.limits = Limits(**record)  # type: ignore[arg-type] # the engine is ours
+        self.watch = Watch(self.limits, self.training)
         self.deadline = time.monotonic() + READY_SECONDS
         if self.stage == "ready":
             self.go(self.limits)
@@ -173,8 +165,9 @@ class Supervisor:
         assert self.training is not None
         self.stage = "assigned"
         self.deadline = time.monotonic() + limits.wall_seconds
+        hand_to_kernel(limits, self.training.family())
+        self.say_where_we_are()  # first: from here on the training may do anything to us
         self.training.send({"event": "go", "run_directory": limits.run_directory})
-        self.say_where_we_are()
 
     def start_clock(self, limits: Limits) -> None:
         """Note the time and pass the training rows: before it there was nothing to learn from."""
@@ -232,7 +225,7 @@ class Supervisor:
             last = f"killed by signal {self.training.signal}{hint}"
         elif last is None:
             last = f"ended with exit code {self.training.exit_code} and without a result"
-        if shutil.disk_usage(".").free < FULL_DISK_BYTES:
+        if shutil.disk_usage(".").free < FREE_BYTES:
             self.finish("disk", f"{last} (the disk is full)")
         else:
             self.finish("crashed", last)
@@ -257,8 +250,11 @@ class Supervisor:
         spare = Path(self.settings.spare)
         if self.limits is None and reason == "stopped" and is_here(spare):
             shutil.rmtree(spare, ignore_errors=True)
+            RunDirectory(spare).supervisor_path.unlink(missing_ok=True)
             return
         shutil.rmtree("tmp", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            release(Path())
         # That of a run that failed is worth nothing, and may be what filled the disk.
         keep = self.limits is not None and self.limits.keep_checkpoint
         if not keep or reason != "finished":
@@ -282,20 +278,19 @@ class Supervisor:
         )
 
     def say_where_we_are(self) -> None:
-        """Write supervisor.json. A full disk must not end the run: what is read is then old."""
+        """Fill the file that is locked. A full disk must not end the run: what is read is old."""
         inner = self.training.inner_pid if self.training else None
+        said = {
+            "pid": os.getpid(),
+            "create_time": start_time(os.getpid()),
+            "inner_pid": inner,
+            "inner_create_time": start_time(inner) if inner else None,
+            "token": self.token,
+            "stage": self.stage,
+        }
         with contextlib.suppress(OSError):
-            write_atomically(
-                "supervisor.json",
-                {
-                    "pid": os.getpid(),
-                    "create_time": start_time(os.getpid()),
-                    "inner_pid": inner,
-                    "inner_create_time": start_time(inner) if inner else None,
-                    "token": self.token,
-                    "stage": self.stage,
-                },
-            )
+            # In place and of one length, since the lock is on this very file.
+            os.pwrite(self.settings.lock_descriptor, json.dumps(said).encode().ljust(SAID_BYTES), 0)
 
 
 def is_here(path: Path) -> bool:

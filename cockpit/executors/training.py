@@ -154,13 +154,9 @@ class Training:
             if self.log_bytes() > limit:
                 os.ftruncate(self.log, limit)
 
-    def resident_bytes(self) -> int:
-        """Resident memory of the training and all its descendants."""
-        total = 0
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
-        return total
+    def family(self) -> list[psutil.Process]:
+        """The training and all that came of it."""
+        return list(psutil.Process().children(recursive=True))
 
     def kill_everything(self, pause: Callable[[float], object]) -> None:
         """Kill it and all its descendants, also those that left its process group.

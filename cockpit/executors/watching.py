@@ -16,6 +16,7 @@ from cockpit.executors.processes import (
     token_of,
     tokens_by_pid,
 )
+from cockpit.lab.flocks import is_held
 from cockpit.lab.rundir import RunDirectory, RunDirectoryError, RunExit, SupervisorIdentity
 
 
@@ -23,11 +24,11 @@ def observe(run_directory: Path) -> Observation:
     """Whether the run lives, how it ended, or that its supervisor was killed."""
     run = RunDirectory(run_directory)
     # In this order: exit.json is written before the lock is released, and means nothing before.
-    is_held = run.is_held()
-    ended = None if is_held else _exit(run)
+    is_alive = run.is_held()
+    ended = None if is_alive else _exit(run)
     identity = _identity(run)
     stage = ended.stage if ended else identity.stage if identity else None
-    if is_held:
+    if is_alive:
         return Observation("alive", None, stage)
     return Observation("ended" if ended else "lost", ended, stage)
 
@@ -90,9 +91,9 @@ def reap_leftovers(state_directory: Path) -> set[int]:
     killed = kill_tokens(is_leftover)
     spares = state_directory / "spares"
     for path in list(spares.iterdir()) if spares.is_dir() else []:
-        if RunDirectory(path).is_held():
+        if is_held(path) or RunDirectory(path.resolve()).is_held():
             continue
-        if path.is_symlink():
+        if path.is_symlink() or path.is_file():
             path.unlink(missing_ok=True)
         else:
             shutil.rmtree(path, ignore_errors=True)
@@ -112,9 +113,9 @@ def _run_of(state_directory: Path, token: str) -> RunDirectory | None:
     """The run with that token: by the spare's name or the link it left, else by looking at all."""
     spare = state_directory / "spares" / token
     if os.sep not in token and spare.exists():
-        return RunDirectory(spare)
-    for path in state_directory.glob("runs/*/*/supervisor.json"):
-        run = RunDirectory(path.parent)
+        return RunDirectory(spare.resolve())
+    for path in state_directory.glob("runs/*/*/"):
+        run = RunDirectory(path)
         identity = _identity(run)
         if identity is not None and identity.token == token:
             return run

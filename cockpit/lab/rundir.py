@@ -2,8 +2,12 @@
 
 A run directory is written by three processes that do not trust each other: the engine
 (`train.py`, `spec.json`), the training under test (`metrics.jsonl`, `result.json`, `train.log`)
-and its supervisor (`supervisor.json`, `exit.json`, `lock`). Whoever reads it checks what comes
-in, here and only here: a training may have written anything, also a pipe that never ends.
+and its supervisor (`exit.json`). Whoever reads it checks what comes in, here and only here: a
+training may have written anything, also a pipe that never ends.
+
+Who the supervisor is, and that it lives, stands beside the directory, where no training can
+write: in `NAME.supervisor.json`, on which the supervisor holds a lock. An exit.json counts once
+that lock is free, because the supervisor's comes after all that its training could write.
 """
 
 import os
@@ -35,8 +39,10 @@ __all__ = [
 Stage = Literal["warming", "ready", "assigned"]
 """How far a supervisor got: torch is being imported, waiting for a run, the run is under way."""
 
-ExitReason = Literal["finished", "crashed", "wall", "memory", "log", "disk", "stopped"]
-"""Why a run ended, as its supervisor saw it."""
+ExitReason = Literal[
+    "finished", "crashed", "wall", "memory", "log", "size", "processes", "disk", "stopped"
+]
+"""Why a run ended, as its supervisor saw it. `size`: its own files; `disk`: the disk is full."""
 
 STAGES: tuple[Stage, ...] = ("warming", "ready", "assigned")
 EXIT_REASONS: tuple[ExitReason, ...] = (
@@ -45,6 +51,8 @@ EXIT_REASONS: tuple[ExitReason, ...] = (
     "wall",
     "memory",
     "log",
+    "size",
+    "processes",
     "disk",
     "stopped",
 )
@@ -119,7 +127,7 @@ class RunExit:
 
 @dataclass(frozen=True, slots=True)
 class SupervisorIdentity:
-    """`supervisor.json`: who watches the run, and whom."""
+    """`NAME.supervisor.json`: who watches the run, and whom."""
 
     pid: int
     """Process id of the supervisor."""
@@ -140,6 +148,11 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def supervisor_path(self) -> Path:
+        """The file that its supervisor locks and writes; it lies beside the directory."""
+        return self.path.with_name(f"{self.path.name}.supervisor.json")
 
     def read_spec(self) -> dict[str, object] | None:
         """What the harness was told; None when there is no spec.json. Raises RunDirectoryError."""
@@ -195,7 +208,7 @@ class RunDirectory:
 
     def read_supervisor(self) -> SupervisorIdentity | None:
         """Who watches the run; None before there is one. Raises RunDirectoryError."""
-        record = read_record(self.path / "supervisor.json")
+        record = read_record(self.supervisor_path)
         if record is None:
             return None
         return SupervisorIdentity(
@@ -209,7 +222,7 @@ class RunDirectory:
 
     def is_held(self) -> bool:
         """Whether the supervisor lives: it holds the lock for as long as it does."""
-        return is_held(self.path / "lock")
+        return is_held(self.supervisor_path)
 
     def log_tail(self, lines: int, limit: int) -> list[str]:
         """The last `lines` lines of train.log, each at most `limit` characters, safe to print."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from cockpit.executors.base import Assignment, Device, ExecutorError, Observation
 from cockpit.executors.local import LocalExecutor, lab_processes, observe
 from cockpit.executors.probing import probe
-from cockpit.executors.sandbox import Sandbox
+from cockpit.executors.sandbox import LEVELS, Sandbox
 from cockpit.lab.rundir import RunDirectory, RunExit, SupervisorIdentity
 
 STUB = Path(__file__).with_name("harness_stub.py")
@@ -49,8 +50,10 @@ class Bench:
 
     def sandbox(self, level: str) -> Sandbox:
         """The sandbox of that level; skips the test where there is none."""
+        # The stub needs no more than a Python, and that of the tests may lie in root's home.
+        python = "/usr/bin/python3" if level == "user" else sys.executable
         try:
-            return probe(self.state, TEST_DEVICE, wanted=level)
+            return probe(self.state, TEST_DEVICE, python=python, wanted=level)
         except ExecutorError as error:
             pytest.skip(str(error))
 
@@ -80,6 +83,11 @@ class Bench:
     def warm(self) -> None:
         self.executor.warm()
         self.wait_until(lambda: self.executor.spare_state.state == "ready", 20, "a warm spare")
+
+    def spare(self) -> Path:
+        """Directory of the one warm spare."""
+        (spare,) = (path for path in (self.state / "spares").iterdir() if path.is_dir())
+        return spare
 
     def over(self, run: Path) -> Observation:
         self.wait_until(lambda: observe(run).state != "alive", 20, f"the end of {run}")
@@ -130,7 +138,29 @@ def is_gone(pid: int) -> bool:
 @pytest.fixture
 def bench(tmp_path: Path, wait_until: Callable[..., object]) -> Iterator[Bench]:
     """A bench; afterwards every process of its lab must be gone by itself."""
-    made = Bench(tmp_path, wait_until)
+    with bench_at(tmp_path, wait_until) as made:
+        yield made
+
+
+@pytest.fixture(params=LEVELS)
+def boxed(
+    request: pytest.FixtureRequest, tmp_path: Path, wait_until: Callable[..., object]
+) -> Iterator[Bench]:
+    """A bench in each sandbox that works here."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "user":  # who can't look into the temporary directories of others
+            open_place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-")))
+            open_place.chmod(0o755)
+            tmp_path = open_place
+        made = stack.enter_context(bench_at(tmp_path, wait_until))
+        made.executor = made.new_executor(level=request.param)
+        yield made
+
+
+@contextlib.contextmanager
+def bench_at(root: Path, wait_until: Callable[..., object]) -> Iterator[Bench]:
+    """A bench in a directory, with its clearing up."""
+    made = Bench(root, wait_until)
     yield made
     made.executor.close()
     left = lab_processes(made.state)

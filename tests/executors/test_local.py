@@ -30,12 +30,13 @@ def test_a_run_without_a_spare_finishes(bench: Any) -> None:
 
 def test_a_warm_spare_becomes_the_run(bench: Any) -> None:
     bench.warm()
-    (spare,) = (bench.state / "spares").iterdir()
+    spare = bench.spare()
     training = RunDirectory(spare).read_supervisor().inner_pid
-    run = bench.start("open('here', 'w').write(f'{__import__(\"os\").getpid()}')\n" + FINISHES)
+    run = bench.start(HANGS)
     assert bench.executor.spare_state.state == "none"
+    assert bench.identity(run).inner_pid == training
+    assert stop(run)
     bench.exit(run)
-    assert int((run / "here").read_text()) == training
     assert list((bench.state / "spares").iterdir()) == []
     assert not (run / "tmp").exists()
 
@@ -48,7 +49,7 @@ def test_a_spare_may_be_renamed_while_it_warms(bench: Any) -> None:
         f"while not Path({str(go)!r}).exists(): time.sleep(0.01)\n"
     )
     bench.executor.warm()
-    (spare,) = (bench.state / "spares").iterdir()
+    spare = bench.spare()
     bench.wait_for_file(spare / "warming")
     assert bench.executor.spare_state.state == "warming"
     run = bench.start(
@@ -236,7 +237,7 @@ def test_a_spare_stays_on_the_reserved_core(bench: Any) -> None:
     device = Device("cpu", "test", "cpu", 1 << 30, len(cores) - 1, tuple(cores[:-1]))
     bench.executor = bench.new_executor(device)
     bench.warm()
-    (spare,) = (bench.state / "spares").iterdir()
+    spare = bench.spare()
     identity = RunDirectory(spare).read_supervisor()
     assert os.sched_getaffinity(identity.inner_pid) == {cores[-1]}
     assert os.sched_getaffinity(identity.pid) == {cores[-1]}
@@ -268,7 +269,7 @@ def test_a_python_that_is_missing_is_named(bench: Any) -> None:
 
 def test_a_spare_that_died_is_replaced_at_the_start_of_a_run(bench: Any) -> None:
     bench.warm()
-    (spare,) = (bench.state / "spares").iterdir()
+    spare = bench.spare()
     identity = RunDirectory(spare).read_supervisor()
     os.kill(identity.inner_pid, 9)
     os.kill(identity.pid, 9)

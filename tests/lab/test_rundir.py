@@ -154,7 +154,7 @@ def test_an_exit_is_read_and_an_unknown_reason_refused(tmp_path: Path) -> None:
 
 def test_the_lock_tells_whether_the_supervisor_lives(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(run.supervisor_path, os.O_RDWR | os.O_CREAT)
     assert not run.is_held()
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     assert run.is_held()
