@@ -238,6 +238,20 @@ def test_a_record_that_memory_should_not_hold_is_refused(tmp_path: Path) -> None
         texts(f"local:{tmp_path / 'b.parquet'}")
 
 
+def test_a_big_row_group_is_read_a_little_at_a_time(tmp_path: Path) -> None:
+    text = "words and words " * 250
+    table = pyarrow.table({"text": [f"{number} {text}" for number in range(20_000)]})  # 80 MB
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=20_000, compression="none")
+    del table
+    file = sources.list_files(f"local:{tmp_path}")[0]
+    before, held, count = pyarrow.total_allocated_bytes(), 0, 0
+    for _ in documents.read_pieces("local:", file):
+        held = max(held, pyarrow.total_allocated_bytes() - before)
+        count += 1
+    assert count == 20_000
+    assert held < 24 << 20
+
+
 def test_one_big_text_file_gives_many_documents_and_loses_nothing(tmp_path: Path) -> None:
     paragraphs = [f"paragraph {i} " + "word " * (i % 90) + "\n\n" for i in range(3000)]
     (tmp_path / "book.txt").write_text("".join(paragraphs))
