@@ -127,7 +127,7 @@ def _night(
         _stay_on(claimed.reserved_cpus)
         # What was asked for while no engine ran is not meant for this night.
         Commands(journal, judging, NoNight(lambda: False)).take()
-        night, ledgers = _begin(journal, settings, opening.tag, dead_night)
+        night, ledgers, began = _begin(journal, settings, opening.tag, dead_night)
         slots = []
         for number, device in enumerate(claimed.devices):
             sandbox = _sandbox(lab, settings, opening, device)
@@ -136,7 +136,7 @@ def _night(
             )
             closing.callback(reap_leftovers, lab.state)
             closing.callback(executor.close)
-            ledger = ledgers.get(number, _new_ledger())
+            ledger = ledgers.get(number, SlotLedger("other", began))
             slots.append(Slot(number, device, executor, sandbox, ledger))
         if slots[0].sandbox.level == "none":
             tell(f"sandbox: {slots[0].sandbox.says}")
@@ -158,7 +158,7 @@ def _night(
         loop = Loop(
             journal, tree, slots, judging, claiming, proposing, auditing, night, limits, tell
         )
-        beat = Heartbeat(lab, lock, journal, loop, night)
+        beat = Heartbeat(lab, lock, journal, loop, night, began)
         with _signals(loop, tell):
             beat(force=True)
             ready()
@@ -177,17 +177,13 @@ def _sandbox(lab: Lab, settings: Settings, opening: Opening, device: Device) -> 
         raise LabError(str(error)) from error
 
 
-def _new_ledger() -> SlotLedger:
-    return SlotLedger("other", time.monotonic())
-
-
 def _begin(
     journal: EngineJournal, settings: Settings, tag: str, dead_night: Night | None
-) -> tuple[Night, dict[int, SlotLedger]]:
-    """Begin a night, or go on with the one whose engine was killed; return its ledgers too.
+) -> tuple[Night, dict[int, SlotLedger], float]:
+    """Begin a night, or go on with the one whose engine was killed.
 
-    What went by since the last heartbeat belongs to the night, once: the same transaction
-    writes a heartbeat of ours.
+    Returns its ledgers too, and the monotonic time from which both count. What went by since
+    the last heartbeat belongs to the night, once: the same transaction writes one of ours.
     """
     last, row, now = journal.last_night(), journal.engine(), time.monotonic()
     if dead_night is None:
@@ -216,7 +212,7 @@ def _begin(
                 journal.set_slot(number, "", ledger)
     night = journal.last_night()
     assert night is not None
-    return night, ledgers
+    return night, ledgers, now
 
 
 def _drive(

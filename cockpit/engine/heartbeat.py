@@ -17,14 +17,21 @@ class Heartbeat:
     """Writes the engine's row when something changed, and often enough to be called alive."""
 
     def __init__(
-        self, lab: Lab, lock: int, journal: EngineJournal, loop: Loop, night: Night
+        self,
+        lab: Lab,
+        lock: int,
+        journal: EngineJournal,
+        loop: Loop,
+        night: Night,
+        since: float,
     ) -> None:
+        """`since` is the monotonic time up to which the night's elapsed time is counted."""
         self._lab = lab
         self._lock = os.fstat(lock).st_ino
         self._journal = journal
         self._loop = loop
         self._began = time.time()
-        self._last = time.monotonic()
+        self._last = since
         self._due = 0.0
         self._said: tuple[str, str, str | None] = ("", "", None)
         self.night = night

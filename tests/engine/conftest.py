@@ -21,10 +21,29 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lab
 
 
+@pytest.fixture(scope="session")
+def measured_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lab that has had a night: tag `first`, its baseline and one experiment."""
+    place = tmp_path_factory.mktemp("measured") / "lab"
+    shutil.copytree(template, place, symlinks=True)
+    done = cockpit(place, "run", "--tag", "first", "--max-experiments", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place
+
+
 @pytest.fixture
 def lab(template: Path, tmp_path: Path) -> Iterator[Path]:
     """A fresh lab; what still runs in it after the test is ended, and the test fails."""
-    place = tmp_path / "lab"
+    yield from _copied(template, tmp_path / "lab")
+
+
+@pytest.fixture
+def measured(measured_template: Path, tmp_path: Path) -> Iterator[Path]:
+    """A lab whose baseline is measured already."""
+    yield from _copied(measured_template, tmp_path / "lab")
+
+
+def _copied(template: Path, place: Path) -> Iterator[Path]:
     shutil.copytree(template, place, symlinks=True)
     yield place
     cockpit(place, "stop", "--now")

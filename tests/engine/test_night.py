@@ -140,17 +140,19 @@ def test_starting_twice_is_harmless(lab: Path) -> None:
     assert len(kills.processes(lab)["engine"]) == 1
 
 
-def test_a_paused_night_lets_the_run_end_and_starts_nothing(lab: Path, wait_until: Wait) -> None:
-    cockpit(lab, "start", "--max-experiments", "3")
-    wait_until(lambda: status(lab)["current"], 60, "a run")
-    assert cockpit(lab, "pause").returncode == 0
-    wait_until(lambda: not status(lab)["current"], 60, "the run's end")
-    told = status(lab)
+def test_a_paused_night_lets_the_run_end_and_starts_nothing(
+    measured: Path, wait_until: Wait
+) -> None:
+    cockpit(measured, "start", "--max-experiments", "2")
+    wait_until(lambda: status(measured)["current"], 60, "a run")
+    assert cockpit(measured, "pause").returncode == 0
+    wait_until(lambda: not status(measured)["current"], 60, "the run's end")
+    told = status(measured)
     assert told["engine"]["state"] == "paused"
-    wait_until(lambda: status(lab)["ledger"]["paused"] > 0.5, 20, "time in pause")
-    assert cockpit(lab, "resume").returncode == 0
-    wait_until(lambda: status(lab)["engine"]["state"] == "stopped", 90, "the night's end")
-    assert sum(told["parent"] is not None for told in log(lab)) == 3
+    wait_until(lambda: status(measured)["ledger"]["paused"] > 0.5, 20, "time in pause")
+    assert cockpit(measured, "resume").returncode == 0
+    wait_until(lambda: status(measured)["engine"]["state"] == "stopped", 90, "the night's end")
+    assert sum(told["parent"] is not None for told in log(measured)) == 3
 
 
 def test_stop_now_puts_the_run_under_way_back_into_the_queue(lab: Path, wait_until: Wait) -> None:
@@ -162,54 +164,54 @@ def test_stop_now_puts_the_run_under_way_back_into_the_queue(lab: Path, wait_unt
     assert [told["status"] for told in log(lab)] == ["queued"]
 
 
-def test_closing_the_terminal_of_run_does_not_end_the_night(lab: Path, wait_until: Wait) -> None:
+def test_closing_the_terminal_of_run_does_not_end_the_night(
+    measured: Path, wait_until: Wait
+) -> None:
     process = subprocess.Popen(
-        [*COCKPIT, "run", "--max-experiments", "1"], cwd=lab, env=environment(),
+        [*COCKPIT, "run", "--max-experiments", "1"], cwd=measured, env=environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
-    wait_until(lambda: status(lab)["current"], 60, "a run")
+    wait_until(lambda: status(measured)["current"], 60, "a run")
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=90) == 0
-    assert len(log(lab)) == 2
+    assert len(log(measured)) == 3
 
 
-def test_decisions_by_hand_are_applied_without_an_engine(lab: Path) -> None:
-    cockpit(lab, "run", "--max-experiments", "1")
-    before = log(lab)[1]["status"]
+def test_decisions_by_hand_are_applied_without_an_engine(measured: Path) -> None:
+    before = log(measured)[1]["status"]
     verb, after = ("reject", "discarded") if before == "kept" else ("accept", "kept")
 
-    done = cockpit(lab, verb, "1")
+    done = cockpit(measured, verb, "1")
 
     assert done.returncode == 0, done.stderr
-    told = log(lab)[1]
+    told = log(measured)[1]
     assert told["status"] == after
     assert told["decided_by"] not in (None, "rule")
-    assert kills.faults(lab) == []
-    again = cockpit(lab, verb, "1")
+    assert kills.faults(measured) == []
+    again = cockpit(measured, verb, "1")
     assert again.returncode == 1
     assert "decided by" in again.stderr
-    assert cockpit(lab, verb, "77").returncode == 3
+    assert cockpit(measured, verb, "77").returncode == 3
 
 
-def test_random_kills_lose_nothing(lab: Path) -> None:
-    told = kills.kill_loop(lab, kills=6, budget="1s", seed=7, limit_seconds=150)
+def test_random_kills_lose_nothing(measured: Path) -> None:
+    told = kills.kill_loop(measured, kills=6, budget="1s", seed=7, limit_seconds=150)
     assert told["faults"] == []
     assert sum(told["kills"].values()) == 6
 
 
-def test_a_changed_budget_is_refused_with_the_line_that_starts_a_new_tag(lab: Path) -> None:
-    cockpit(lab, "run", "--max-experiments", "1", "--tag", "first")
-    refused = cockpit(lab, "run", "--budget", "2s", "--max-experiments", "1")
+def test_a_changed_budget_is_refused_with_the_line_that_starts_a_new_tag(measured: Path) -> None:
+    refused = cockpit(measured, "run", "--budget", "2s", "--max-experiments", "1")
     assert refused.returncode == 1
     assert "cockpit start --tag NEW --from first@best" in refused.stderr
     done = cockpit(
-        lab, "run", "--budget", "2s", "--max-experiments", "1", "--tag", "second",
+        measured, "run", "--budget", "2s", "--max-experiments", "1", "--tag", "second",
         "--from", "first@best",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert {told["tag"] for told in log(lab)} == {"first", "second"}
-    assert json.dumps(log(lab)).count("NaN") == 0
+    assert {told["tag"] for told in log(measured)} == {"first", "second"}
+    assert json.dumps(log(measured)).count("NaN") == 0
 
 
 def test_a_baseline_that_the_guard_refuses_begins_no_night(lab: Path, git: Git) -> None:
