@@ -68,6 +68,7 @@ def train_tokenizer(
                 met |= new
                 words += len(new) * len(piece.text) / len(sample)
                 if words > LEARNING_WORDS:
+                    report("training tokenizer", 1.0)
                     return
                 trained += 1
                 yield piece.text
@@ -75,7 +76,6 @@ def train_tokenizer(
     learner = rustbpe.Tokenizer()
     wanted = vocab_size - len(SPECIAL_TOKENS)
     learner.train_from_iterator(texts(), wanted, buffer_size=256, pattern=SPLIT_PATTERN)
-    report("training tokenizer", 1.0)
     if not trained:
         raise too_small(source, surveyed, "no training document")
     ranks = sorted(learner.get_mergeable_ranks(), key=lambda pair: pair[1])
