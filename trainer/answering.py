@@ -90,10 +90,9 @@ class Answering:
 
     def _compute(self, inputs: torch.Tensor, out: torch.Tensor) -> None:
         logits = self._model(inputs)  # [B, T, V]
-        if logits.shape != out.shape:
-            raise ValueError(
-                f"forward gave logits of shape {tuple(logits.shape)}, not {tuple(out.shape)}"
-            )
+        shape = tuple(getattr(logits, "shape", ()))
+        if shape != tuple(out.shape):
+            raise ValueError(f"forward gave logits of shape {shape}, not {tuple(out.shape)}")
         for own, shared in zip(logits, out, strict=True):  # a row at a time: one in float32
             shared.copy_(own)
 

@@ -45,7 +45,14 @@ from cockpit.executors.host import cpu_device
 from cockpit.executors.probing import probe
 from cockpit.executors.processes import LINUX, RUN_TOKEN
 from cockpit.executors.training import become_subreaper
-from cockpit.executors.witness import NobodyWaitsError, Place, Witness, WitnessError, end_all
+from cockpit.executors.witness import (
+    NobodyWaitsError,
+    Place,
+    Witness,
+    WitnessError,
+    end_all,
+    said,
+)
 from cockpit.lab.losses import ROW_LOSSES, read_losses
 from cockpit.lab.record import RunDirectoryError, open_regular
 from cockpit.lab.rundir import RunDirectory
@@ -315,7 +322,7 @@ class Questioning:
         """Wait for an event; where something else comes, say whose fault it is."""
         try:
             message = self._witness.hear(self._deadline)
-            told = None if message.get("event") == event else str(message.get("message"))[:300]
+            told = None if message.get("event") == event else said(message, "message")
         except WitnessError as error:
             told = str(error)
         if told is None:

@@ -33,6 +33,7 @@ from cockpit.executors.witness import (
     Witness,
     WitnessError,
     end_all,
+    said,
 )
 
 REHEARSE = "import preflight; preflight.main()"
@@ -46,6 +47,7 @@ TRUE_SIZE = ("NameError", "UnboundLocalError", "AttributeError", "TypeError", "I
              "ModuleNotFoundError", "SyntaxError", "IndentationError", "ContractError",
              "HarnessError")  # fmt: skip
 """Errors that have nothing to do with sizes."""
+MOST_ADVICE = 10
 NEEDS_GPU = re.compile(
     r"cuda|nvidia|triton|flash.?att|not implemented for|not supported on cpu|no kernel", re.I
 )
@@ -172,9 +174,9 @@ class Trying:
             if event == "passed":
                 return None
             if event == "failed":
-                return str(message.get("kind")), str(message.get("message"))
-            if isinstance(advice := message.get("advice"), str):
-                self._advice.append(advice)
+                return said(message, "kind"), said(message, "message")
+            if "advice" in message and len(self._advice) < MOST_ADVICE:
+                self._advice.append(said(message, "advice"))
             for figure in self._counted:
                 if isinstance(value := message.get(figure), int):
                     self._counted[figure] = value

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,6 +173,11 @@ class Witness:
         lines = [plain_text(line) for line in self._words.decode("utf-8", "replace").split("\n")]
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"{how}: {last[:200]}" if last else how
+
+
+def said(message: Mapping[str, object], name: str) -> str:
+    """Return a text that a witness said, as one printable line of at most 300 characters."""
+    return plain_text(str(message.get(name)))[:300]
 
 
 def end_all() -> None:
