@@ -10,6 +10,7 @@ one core. The goals: under 2 GB, found in 0.1 s, and 20M tokens/s from the loade
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -54,11 +55,11 @@ print(json.dumps(found))
 """
 FOUND = """
 import sys, time
-began = time.perf_counter()
+began = time.perf_counter(), time.process_time()
 sys.path.insert(0, sys.argv.pop(1))
 import prepare
 prepare.main()
-print(time.perf_counter() - began)
+print(time.perf_counter() - began[0], time.process_time() - began[1])
 """
 
 
@@ -139,10 +140,8 @@ def prepare(source: Path, cache: Path, sequence_length: int, cores: int) -> dict
     def watch() -> None:
         watched = psutil.Process(process.pid)
         while not over.wait(0.05):
-            try:
+            with contextlib.suppress(psutil.Error):  # it begins, or ends, just now
                 peak[0] = max(peak[0], memory_of(watched))
-            except psutil.Error:
-                return
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -174,14 +173,15 @@ def prepare(source: Path, cache: Path, sequence_length: int, cores: int) -> dict
     }
 
 
-def found_again(source: Path, cache: Path) -> float:
-    """Seconds from the first import to the answer, the best of five."""
+def found_again(source: Path, cache: Path) -> tuple[float, float]:
+    """Seconds and processor seconds from the first import to the answer, the best of five."""
     command = [sys.executable, "-c", FOUND, str(TRAINER)]
     command += arguments(source, cache, SEQUENCE_LENGTH)
     taken = []
     for _ in range(5):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        taken.append(float(done.stdout.splitlines()[-1]))
+        seconds, processor = done.stdout.splitlines()[-1].split()
+        taken.append((float(seconds), float(processor)))
     return min(taken)
 
 
@@ -225,7 +225,8 @@ def main() -> int:
     told = {
         "runs": runs,
         "another_sequence_length_seconds": short["seconds"],
-        "found_again_seconds": round(again, 4),
+        "found_again_seconds": round(again[0], 4),
+        "found_again_processor_seconds": round(again[1], 4),
         "loader_tokens_per_second": rates,
         "goals": GOALS,
     }
@@ -237,7 +238,7 @@ def main() -> int:
                 print(f"{name:<32} {each}")
     missed = (
         max(run["peak_memory_gb"] for run in runs) > GOALS["memory_gb"],
-        again > GOALS["found_again_seconds"],
+        again[0] > GOALS["found_again_seconds"],
         min(rates.values()) < GOALS["loader_tokens_per_second"],
     )
     return int(any(missed))
