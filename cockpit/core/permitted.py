@@ -43,7 +43,7 @@ HARNESS = _names("start attention Task TaskInfo HarnessError run_by_hand")
 """The contract of harness.py."""
 
 HARNESS_PRIVATE = _names("""
-    _after _batches _last_written _mfu _most_rows _named _peak_flops _record _run _seconds
+    _after _batches _course _last_written _mfu _most_rows _named _peak_flops _record _run _seconds
     _start_clock _started _steps _tenths _tokens _unwritten _waiting _warming _write_step
 """)
 """Private names of its task and its run. (A test compares them with the harness.)"""
@@ -114,8 +114,9 @@ MODULE_REASONS: Mapping[str, str] = {
     **_all(OUTPUT, "logging rich tensorboard tqdm wandb"),
     **_all(COMMAND_LINE, "absl argparse click fire getopt hydra omegaconf optparse typer"),
     **_all(INTERNALS, """
-        attention batches by_hand cockpit device metrics prepare scoring serving sources task
-        train
+        answering attention batches by_hand cache cockpit device documents downloading dynamics
+        faults hub memory metrics packing preflight prepare scoring serving sources splitting
+        task tokenizing train
     """),
 }  # fmt: skip
 """Why a module that is not on the list is not, where more can be said than that."""
