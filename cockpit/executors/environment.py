@@ -40,7 +40,7 @@ def training_environment(
     """Environment of supervisor and training; PYTHONPATH is left to the supervisor.
 
     `directory` is the spare's: it goes on to lead to the run directory after the rename, by a
-    link. `cache` holds compiled kernels and lasts from run to run.
+    link. `cache` is where compiled kernels are looked for and left.
     """
     kept = {
         name: value for name, value in outer.items() if name in ALLOWED or name.startswith("LC_")

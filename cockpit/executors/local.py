@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cockpit
 from cockpit.executors.base import Assignment, Device, ExecutorError, SpareState
+from cockpit.executors.compiled import CACHE, STORE
 from cockpit.executors.environment import reserved_cpus, training_environment
 from cockpit.executors.locks import FileLock
 from cockpit.executors.orders import Limits, Settings
@@ -166,13 +167,13 @@ class LocalExecutor:
             lock_descriptor=lock,
             sandbox=sandbox.encode(),
             device=dataclasses.asdict(self.device),
+            compiled=str(self.spares_directory.parent.resolve() / STORE),
             trainer_directory=str(self._trainer_directory.absolute()),
             cpus=list(reserved_cpus(self.device)),
         )
 
     def _environment(self, directory: Path, token: str) -> dict[str, str]:
-        cache = self.spares_directory.parent.resolve() / "compiled"
-        made = training_environment(os.environ, self.device, directory, cache, token)
+        made = training_environment(os.environ, self.device, directory, directory / CACHE, token)
         # The supervisor finds this very package, installed or not.
         return made | {"PYTHONPATH": str(Path(cockpit.__file__).parents[1])}
 

@@ -20,6 +20,8 @@ class Settings:
     """Where the training is put, as `Sandbox.encode` gives it."""
     device: dict[str, Any]
     """The fields of its `Device`."""
+    compiled: str
+    """The lab's store of compiled kernels, of which the training gets a copy."""
     trainer_directory: str
     """Where harness.py is."""
     cpus: list[int]

@@ -32,6 +32,7 @@ from pathlib import Path
 
 from cockpit.executors.atomic import ReservedFile
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
+from cockpit.executors.compiled import drop_cache
 from cockpit.executors.limits import FREE_BYTES, WATCH_SECONDS, Watch, hand_to_kernel
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
@@ -257,6 +258,8 @@ class Supervisor:
             release(Path())
         # That of a run that failed is worth nothing, and may be what filled the disk.
         keep = self.limits is not None and self.limits.keep_checkpoint
+        if reason != "finished":
+            drop_cache(Path())
         if not keep or reason != "finished":
             with contextlib.suppress(OSError):
                 Path("checkpoint.pt").unlink()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from cockpit.executors.base import Device
+from cockpit.executors.compiled import seed_cache
 from cockpit.executors.orders import Settings
 from cockpit.executors.processes import (
     LINUX,
@@ -57,6 +58,7 @@ class Training:
     def start(cls, settings: Settings) -> "Training":
         """Start it in its sandbox. Raises OSError, SubprocessError."""
         sandbox = Sandbox.decode(settings.sandbox)
+        seed_cache(Path(settings.compiled), Path())
         confined = confine(
             SERVE,
             sandbox=sandbox,

@@ -1,6 +1,7 @@
 """A lab's state directory, a stub harness in a trainer directory, and no process left behind."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -97,6 +99,10 @@ class Bench:
         ended = self.over(run).exit
         assert ended is not None, self.log.read_text()
         return ended
+
+    @staticmethod
+    def result(run: Path) -> dict[str, Any]:
+        return dict(json.loads((run / "result.json").read_text()))
 
     def wait_for_file(self, path: Path) -> str:
         self.wait_until(lambda: path.exists() and path.read_text(), 20, str(path))
