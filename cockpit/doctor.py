@@ -15,6 +15,8 @@ import psutil
 from cockpit.engine.devices import claim_devices
 from cockpit.engine.opening import DEFAULT_CORPUS, default_budget
 from cockpit.executors.base import Device, ExecutorError
+from cockpit.executors.probing import probe
+from cockpit.executors.sandbox import Sandbox
 from cockpit.lab import presets
 from cockpit.lab.git import RepoError
 from cockpit.lab.journal import JournalError
@@ -35,7 +37,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 TEXT_FILES = frozenset({".txt", ".md", ".jsonl", ".parquet"})
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "HF_TOKEN")
-SANDBOX = "none: trainings run as you (no keys in their environment; limits of time and log)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,23 @@ def _device(lab: Lab, settings: Settings) -> Iterator[Check]:
     for device in devices:
         yield Check("device", True, _device_words(device))
     yield Check("torch", True, metadata.version("torch"))
+    yield _sandbox(lab, settings, devices[0])
+
+
+def _sandbox(lab: Lab, settings: Settings, device: Device) -> Check:
+    """What stands between a training and the rest of the machine; tried, and not assumed."""
+    try:
+        found = _probed(lab, settings, device)
+    except ExecutorError as error:
+        return Check("sandbox", False, str(error))
+    wished = settings.sandbox == "none"
+    ok = found.level != "none" or wished
+    return Check("sandbox", ok, found.says if ok else f"{found.says}: install bubblewrap")
+
+
+def _probed(lab: Lab, settings: Settings, device: Device) -> Sandbox:
+    place = lab.state if lab.state.is_dir() else lab.root
+    return probe(place, device, wanted=settings.sandbox or "auto")
 
 
 def _device_words(device: Device) -> str:
@@ -141,10 +159,6 @@ def _file_system_kind(path: Path) -> str:
     return max(holding)[1] if holding else ""
 
 
-def _sandbox(lab: Lab, settings: Settings) -> Iterator[Check]:
-    yield Check("sandbox", True, SANDBOX)
-
-
 def _corpus(lab: Lab, settings: Settings) -> Iterator[Check]:
     source = settings.corpus or DEFAULT_CORPUS
     kind, _, path = source.partition(":")
@@ -165,7 +179,7 @@ def _corpus(lab: Lab, settings: Settings) -> Iterator[Check]:
 
 
 LOOKS: tuple[Callable[[Lab, Settings], Iterator[Check]], ...] = (
-    _git, _file_system, _disk, _corpus, _device, _keys, _sandbox,
+    _git, _file_system, _disk, _corpus, _device, _keys,
 )  # fmt: skip
 
 
@@ -180,6 +194,10 @@ def card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
     with claim_devices(lab, settings, lock=False) as claimed:
         devices = claimed.devices
     device = devices[0]
+    try:
+        sandbox = _probed(lab, settings, device)
+    except ExecutorError as error:
+        raise LabError(str(error)) from error
     preset = _preset_of(lab, settings, device)
     budget = settings.budget_seconds or default_budget(device.kind)
     own = settings.budget_seconds is None and device.kind == "cpu"
@@ -199,7 +217,7 @@ def card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
         ),
         ("budget", f"{budget:.0f} s a run", "one minute, because there is no GPU" if own else ""),
         ("proposer", settings.proposer or "search", ""),
-        ("sandbox", SANDBOX, "unsandboxed"),
+        ("sandbox", sandbox.says, "unsandboxed" if sandbox.level == "none" else ""),
         ("limits", ", ".join(filter(None, limits)) or "none: until you stop it", ""),
     ]
 

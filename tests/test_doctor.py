@@ -1,0 +1,31 @@
+"""What the doctor says of the sandbox."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.nights import cockpit, make_lab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_lab(tmp_path_factory.mktemp("doctor") / "lab")
+
+
+def sandbox_line(lab: Path, wanted: str) -> str:
+    (lab / "cockpit.toml").write_text(f'device = "cpu"\nsandbox = "{wanted}"\n')
+    told = cockpit(lab, "doctor").stdout
+    (line,) = (line for line in told.splitlines() if line.split()[1] == "sandbox")
+    return line
+
+
+def test_the_doctor_says_which_sandbox_holds(lab: Path) -> None:
+    line = sandbox_line(lab, "auto")
+    assert line.split()[2].rstrip(":") in ("bubblewrap", "a", "Landlock", "UNSANDBOXED")
+    assert line.startswith("ok") != ("UNSANDBOXED" in line)
+
+
+def test_no_sandbox_is_said_loudly_also_where_it_is_wished(lab: Path) -> None:
+    line = sandbox_line(lab, "none")
+    assert line.startswith("ok  sandbox      UNSANDBOXED: ")
+    assert line.endswith("(as you wished)")
