@@ -14,6 +14,7 @@ import device as devices
 import numpy as np
 import torch
 from batches import Batches
+from dynamics import Point, summary
 from metrics import Step, finite
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Task(TaskInfo):
         self._unwritten: dict[str, Any] | None = None
         self._last_written = (-math.inf, 0)  # seconds, tokens
         self._named: dict[str, float | None] = {}
-        self._tenths: list[list[float]] = [[] for _ in range(10)]
+        self._course: list[Point] = []
+        self._warm_up_seconds = 0.0
 
     @property
     def progress(self) -> float:
@@ -125,6 +127,7 @@ class Task(TaskInfo):
         if self.device.type == "cpu" and not compiled:
             return
         self._run.metrics.write("phase", phase="warming")
+        began = time.monotonic()
         optimizers = list(optimizers)
         weights = [*model.parameters(), *model.buffers()]
         before = [tensor.detach().clone() for tensor in weights]
@@ -144,6 +147,7 @@ class Task(TaskInfo):
         for optimizer, state in zip(optimizers, states, strict=True):
             optimizer.load_state_dict(state)
         _restore_random_state(self.device, randomness)
+        self._warm_up_seconds = time.monotonic() - began
 
     def report(
         self,
@@ -197,12 +201,13 @@ class Task(TaskInfo):
         totals = {
             "training_seconds": seconds,
             "startup_seconds": (self._started or time.monotonic()) - self._run.began,
+            "warm_up_seconds": self._warm_up_seconds,
             "tokens": self._tokens,
             "steps": self._steps,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "mfu": self._mfu(self._tokens / seconds if seconds > 0 else 0.0),
             "named": self._named,
-            "loss_tenths": [_mean(losses) for losses in self._tenths],
+            **summary(self._course),
         }
         self._run.examine(model, totals)
 
@@ -224,9 +229,8 @@ class Task(TaskInfo):
         """Turn a step whose figures are there into a line; write it unless one was just written."""
         values = step.read()
         loss, grad_norm = values.pop("loss"), values.pop("grad_norm")
-        if loss is not None:
-            self._tenths[min(9, int(step.progress * 10))].append(loss)
         seconds = self._seconds()
+        self._course.append(Point(step.progress, loss, grad_norm, step.tokens, seconds))
         last_seconds, last_tokens = self._last_written
         elapsed = seconds - max(0.0, last_seconds)
         rate = (step.tokens - last_tokens) / elapsed if elapsed > 0 else 0.0
@@ -259,10 +263,6 @@ class Task(TaskInfo):
         self._run.metrics.write("step", **line, memory_bytes=memory)
         self._last_written = (line["seconds"], line["tokens"])
         self._unwritten = None
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _random_state(device: torch.device) -> tuple[Any, ...]:

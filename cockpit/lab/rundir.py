@@ -92,6 +92,8 @@ class RunResult:
     """Hash that the supervisor told the harness, hexadecimal."""
     loss_tenths: tuple[float | None, ...]
     """Training loss at each tenth of the budget, nats per token."""
+    dynamics: Mapping[str, object]
+    """How the training went, as the harness tells it; see `core.dynamics`."""
     named: Mapping[str, float]
     """Metrics under names of train.py's own choice, as it last reported them."""
     scored_at: float
@@ -164,7 +166,7 @@ class RunDirectory:
         record = read_record(self.path / "result.json")
         if record is None:
             return None
-        tenths = record.values.get("loss_tenths")
+        tenths, dynamics = record.values.get("loss_tenths"), record.values.get("dynamics")
         if not isinstance(tenths, list) or len(tenths) > 10:
             raise record.wrong("loss_tenths", "at most 10 numbers")
         return RunResult(
@@ -180,6 +182,7 @@ class RunDirectory:
             evaluation_rows=record.whole("evaluation_rows", minimum=0),
             checkpoint_sha256=record.text_or_none("checkpoint_sha256"),
             loss_tenths=tuple(record.check_number("loss_tenths", value) for value in tenths),
+            dynamics=dynamics if isinstance(dynamics, dict) else {},
             named=named_metrics(record.values.get("named")),
             scored_at=record.number("scored_at"),
             monotonic=record.number("monotonic"),

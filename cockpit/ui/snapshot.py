@@ -183,6 +183,8 @@ class Details:
     proposal: Proposal
     verdicts: tuple[DecisionEvent, ...]
     audits: tuple[AuditRow, ...]
+    dynamics: tuple[str, ...]
+    """How the training of the first scored run went, in words."""
     diff: tuple[str, ...]
     """Unified diff of train.py against the parent's, where both texts are still there."""
     log: tuple[str, ...]

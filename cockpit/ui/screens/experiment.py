@@ -124,6 +124,11 @@ def detail_lines(details: Details, snapshot: Snapshot, width: int) -> list[Line]
     lines += _chart(details, width)
     if own.runs:
         lines += [(("Runs", "heading"),), *[_run(run) for run in own.runs], ()]
+    if details.dynamics:
+        lines += [(("Training", "heading"),)]
+        for figure in details.dynamics:
+            lines += [((f"  {line}", ""),) for line in wrap(figure, width - 2)]
+        lines.append(())
     for audit in details.audits:
         key = {"passed": "", "failed": "crashed"}.get(audit.outcome, "muted")
         told = f"  run {audit.run}: {clean(audit.says, 600)}"
