@@ -115,15 +115,17 @@ X32 = 0x40000000
 """Numbers from here on are those of x86's second call table."""
 
 ARCHITECTURES = {
-    # AUDIT_ARCH, socket, ptrace, process_vm_readv, process_vm_writev, add_key and its two sisters
-    "x86_64": (0xC000003E, 41, (101, 310, 311, 248, 249, 250)),
-    "aarch64": (0xC00000B7, 198, (117, 270, 271, 217, 218, 219)),
+    # AUDIT_ARCH; socket; ptrace, process_vm_readv and _writev, add_key and its two sisters,
+    # setxattr and its two sisters
+    "x86_64": (0xC000003E, 41, (101, 310, 311, 248, 249, 250, 188, 189, 190)),
+    "aarch64": (0xC00000B7, 198, (117, 270, 271, 217, 218, 219, 5, 6, 7)),
 }
-PIDFD_GETFD, IO_URING = 438, (425, 426, 427)
+PIDFD_GETFD, SETXATTRAT, IO_URING = 438, 463, (425, 426, 427)
 
 
 def refuse_calls(order: Order) -> None:
-    """Refuse system calls that reach other machines or other processes' insides.
+    """Refuse system calls that reach other machines or other processes' insides, or that leave
+    notes on files which were handed in.
 
     io_uring goes with the network: it opens sockets past this filter. Does nothing on an
     architecture whose numbers are not known here.
@@ -131,7 +133,7 @@ def refuse_calls(order: Order) -> None:
     known = ARCHITECTURES.get(platform.machine())
     if known is None:
         return
-    architecture, socket_call, tracing = known
+    architecture, socket_call, letters = known
     program = [
         (LOAD, 0, 0, OFFSET_ARCHITECTURE),
         (IF_EQUAL, 1, 0, architecture),
@@ -141,7 +143,7 @@ def refuse_calls(order: Order) -> None:
         (RETURN, 0, 0, REFUSED | ENOSYS),
     ]
     if order.get("keep_apart"):
-        program += _refuse((*tracing, PIDFD_GETFD), EPERM)
+        program += _refuse((*letters, PIDFD_GETFD, SETXATTRAT), EPERM)
     if order.get("no_network"):
         program += _refuse(IO_URING, ENOSYS)
         program += [
@@ -167,7 +169,7 @@ def _refuse(numbers: tuple[int, ...], error: int) -> list[tuple[int, int, int, i
 
 # ---- powers --------------------------------------------------------------------------------
 
-DROP_FROM_BOUNDING, NO_NEW_PRIVILEGES = 24, 38
+DROP_FROM_BOUNDING, NO_NEW_PRIVILEGES, SET_DEATH_SIGNAL, GET_DEATH_SIGNAL = 24, 38, 1, 2
 """prctl(2)."""
 KEPT_CAPABILITIES = (1 << 1) | (1 << 2)
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may work in directories that others own."""
@@ -186,9 +188,16 @@ def give_up_powers() -> None:
 
 def become(user: int) -> None:
     """Become a user who owns nothing else."""
+    parent, with_parent = os.getppid(), ctypes.c_int()
+    _checked("prctl", _libc.prctl(GET_DEATH_SIGNAL, ctypes.byref(with_parent)))
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+    # The kernel forgets with the old user that this process is to die with its parent.
+    if with_parent.value:
+        _checked("prctl", _libc.prctl(SET_DEATH_SIGNAL, with_parent, 0, 0, 0))
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def confine_myself(order: Order) -> None:

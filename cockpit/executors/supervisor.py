@@ -33,6 +33,7 @@ from pathlib import Path
 from cockpit.executors.atomic import ReservedFile
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
 from cockpit.executors.compiled import drop_cache
+from cockpit.executors.handing import opened_to_read
 from cockpit.executors.limits import FREE_BYTES, WATCH_SECONDS, Watch, hand_to_kernel
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
@@ -175,8 +176,8 @@ class Supervisor:
         assert self.training is not None
         self.clock_started = time.monotonic()
         try:
-            with open(limits.train_rows, "rb") as rows:
-                self.training.send({"event": "rows"}, rows.fileno())
+            with opened_to_read(limits.train_rows) as descriptors:
+                self.training.send({"event": "rows"}, *descriptors)
         except OSError as error:
             self.failure = str(error)
 
@@ -188,18 +189,14 @@ class Supervisor:
             self.checkpoint_sha256 = sha256_of_checkpoint(
                 Path("checkpoint.pt"), lambda: self.stop_asked or time.monotonic() > self.deadline
             )
-            with (
-                open(limits.validation_rows, "rb") as rows,
-                open(limits.token_bytes, "rb") as token_bytes,
-            ):
+            with opened_to_read(limits.validation_rows, limits.token_bytes) as descriptors:
                 self.training.send(
                     {
                         "event": "validation",
                         "checkpoint_sha256": self.checkpoint_sha256,
                         "rows_offset": 0,
                     },
-                    rows.fileno(),
-                    token_bytes.fileno(),
+                    *descriptors,
                 )
         except (CheckpointError, OSError) as error:
             self.failure = str(error)
