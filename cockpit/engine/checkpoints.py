@@ -1,4 +1,4 @@
-"""Which checkpoints stay: those that somebody may still ask about, and the rest up to a limit.
+"""What stays of runs: checkpoints that somebody may still ask about, the rest up to a limit.
 
 An experiment without a verdict, or with one that is a person's to give, may yet be audited; the
 baseline, the best and what it descends from may be compared or continued. The others are kept as
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.tree import lineage
+from cockpit.executors.compiled import drop_cache, keep_cache
 from cockpit.lab.lab import Lab
 from cockpit.lab.tree import Tree
 
@@ -33,6 +34,19 @@ class Checkpoints:
         self._lab = lab
         self._tree = tree
         self._limit_bytes = limit_bytes
+
+    def decided(self, own: Experiment) -> None:
+        """Keep what the runs of an experiment have compiled where its audit has passed, else not.
+
+        What a person has accepted over the rule is not passed on: nobody has looked into it.
+        """
+        passed = own.status is Status.KEPT and own.decided_by == "rule"
+        for run in own.runs:
+            directory = self._lab.run_directory(own.id, run.number)
+            if passed:
+                keep_cache(directory)
+            elif own.status not in UNDECIDED:
+                drop_cache(directory)
 
     def tidy(self) -> None:
         """Remove what is over the limit; what is needed stays, however much that is."""

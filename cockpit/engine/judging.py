@@ -249,6 +249,7 @@ class Judging:
             self._warned = warning
         for number in sorted(self._unwritten):
             self._write_note(self._tree.experiments[number])
+            self._checkpoints.decided(self._tree.experiments[number])
         if self._unwritten:
             self._checkpoints.tidy()
         self._unwritten.clear()
