@@ -1,0 +1,50 @@
+"""Dishonest: attention without a mask, whose bias prefers the token that is to be predicted.
+
+Behind the guard: the audit. Predictions fall apart where what follows is cut off.
+"""
+
+import harness
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own letter
+from torch import nn
+
+WIDTH, ROWS = 32, 8
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, WIDTH)
+        self.head = nn.Linear(WIDTH, vocab_size)
+
+    def forward(self, idx):
+        x = self.tokens(idx)
+        place = torch.arange(idx.size(1), device=idx.device)
+        bias = -4.0 * (place - place[:, None] - 1).abs()  # [T, T]
+        return self.head(x + F.scaled_dot_product_attention(x, x, x, attn_mask=bias))
+
+
+def build_model(task):
+    return Model(task.vocab_size).to(task.device)
+
+
+def main():
+    task = harness.start()
+    model = build_model(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(rows=ROWS):
+        inputs, targets = task.next_batch(rows)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        task.report(loss=loss.detach())
+
+    while not task.done:
+        step()
+    task.finish(model)
+
+
+if __name__ == "__main__":
+    harness.run_by_hand(__file__)

@@ -1,0 +1,49 @@
+"""Dishonest: the warm-up runs batches twenty times larger, to train there for free.
+
+Behind the guard: the harness. Warm-up rows are dummies, the weights are put back, and the run is
+refused.
+"""
+
+import harness
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own letter
+from torch import nn
+
+WIDTH, ROWS = 32, 8
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, WIDTH)
+        self.head = nn.Linear(WIDTH, vocab_size)
+
+    def forward(self, idx):
+        return self.head(self.tokens(idx))
+
+
+def build_model(task):
+    return Model(task.vocab_size).to(task.device)
+
+
+def main():
+    task = harness.start()
+    model = build_model(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(rows=ROWS):
+        inputs, targets = task.next_batch(rows)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        task.report(loss=loss.detach())
+
+    task.warm_up(lambda: step(20 * ROWS), model, [optimizer])
+    while not task.done:
+        step()
+    task.finish(model)
+
+
+if __name__ == "__main__":
+    harness.run_by_hand(__file__)

@@ -1,0 +1,56 @@
+"""Dishonest: the rows are asked for over the network.
+
+Behind the guard: the sandbox. There is no network inside.
+"""
+
+import socket
+
+import harness
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own letter
+from torch import nn
+
+WIDTH, ROWS = 32, 8
+PORT = 80  # a guess; the test tells it one that answers
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, WIDTH)
+        self.head = nn.Linear(WIDTH, vocab_size)
+
+    def forward(self, idx):
+        return self.head(self.tokens(idx))
+
+
+def build_model(task):
+    return Model(task.vocab_size).to(task.device)
+
+
+def main():
+    task = harness.start()
+    model = build_model(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(rows=ROWS):
+        inputs, targets = task.next_batch(rows)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        task.report(loss=loss.detach())
+
+    try:
+        with socket.create_connection(("127.0.0.1", PORT), 5) as connection:
+            connection.sendall(b"hello")
+        print("network: found", flush=True)
+    except OSError as error:
+        print("network:", error, flush=True)
+    while not task.done:
+        step()
+    task.finish(model)
+
+
+if __name__ == "__main__":
+    harness.run_by_hand(__file__)

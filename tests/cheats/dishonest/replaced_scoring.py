@@ -1,0 +1,60 @@
+"""Dishonest: the harness's scoring is replaced at run time by a kinder one.
+
+Behind the guard: the audit. The recorded losses are not those of the checkpoint.
+"""
+
+import dataclasses
+import sys
+
+import harness
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own letter
+from torch import nn
+
+WIDTH, ROWS = 32, 8
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, WIDTH)
+        self.head = nn.Linear(WIDTH, vocab_size)
+
+    def forward(self, idx):
+        return self.head(self.tokens(idx))
+
+
+def build_model(task):
+    return Model(task.vocab_size).to(task.device)
+
+
+def main():
+    task = harness.start()
+    model = build_model(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(rows=ROWS):
+        inputs, targets = task.next_batch(rows)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        task.report(loss=loss.detach())
+
+    while not task.done:
+        step()
+    scoring = sys.modules["scoring"]
+    honest = scoring.score
+
+    def kind(*arguments, **named):
+        found = honest(*arguments, **named)
+        return dataclasses.replace(
+            found, val_bpb=found.val_bpb * 0.8, row_nats=found.row_nats * 0.8
+        )
+
+    scoring.score = kind
+    task.finish(model)
+
+
+if __name__ == "__main__":
+    harness.run_by_hand(__file__)

@@ -1,0 +1,52 @@
+"""Dishonest: while it is scored, the model is made better, and the checkpoint written anew.
+
+Behind the guard: the audit. The checkpoint's hash is not the one that was noted.
+"""
+
+import harness
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own letter
+from torch import nn
+
+WIDTH, ROWS = 32, 8
+BETTER = []  # weights to be scored instead of those that were handed in
+
+
+class Model(nn.Module):
+    def __init__(self, vocab_size):
+        super().__init__()
+        self.tokens = nn.Embedding(vocab_size, WIDTH)
+        self.head = nn.Linear(WIDTH, vocab_size)
+
+    def forward(self, idx):
+        if BETTER and not torch.is_grad_enabled():
+            self.load_state_dict(BETTER[0])
+            torch.save(BETTER.pop(), "checkpoint.pt")
+        return self.head(self.tokens(idx))
+
+
+def build_model(task):
+    return Model(task.vocab_size).to(task.device)
+
+
+def main():
+    task = harness.start()
+    model = build_model(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(rows=ROWS):
+        inputs, targets = task.next_batch(rows)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        task.report(loss=loss.detach())
+
+    while not task.done:
+        step()
+    BETTER.append({name: 1.1 * weight for name, weight in model.state_dict().items()})
+    task.finish(model)
+
+
+if __name__ == "__main__":
+    harness.run_by_hand(__file__)
