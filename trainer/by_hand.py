@@ -69,6 +69,7 @@ def _run(script: Path, options: argparse.Namespace, directory: Path) -> int:
         preset["vocab_size"],
         evaluation_rows(preset, budget),
         report=prepare.Progress(),
+        wants_tokens=preset["wants_tokens"],
     )
     for warning in [*corpus["warnings"], *_too_little(preset, corpus)]:
         print(f"warning: {warning}", file=sys.stderr)
