@@ -29,7 +29,6 @@ import device as devices
 import faults
 import harness
 import numpy as np
-import scoring
 import torch
 from serving import Control, leave
 
@@ -81,7 +80,7 @@ class Answering:
             self._compute(inputs.to(self._device), out)
             return
         except RuntimeError as error:
-            if rows == 1 or not scoring.is_out_of_memory(error):
+            if rows == 1 or not devices.is_out_of_memory(error):
                 raise
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

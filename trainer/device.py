@@ -15,24 +15,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attention
 import torch
+import torch._functorch.config as functorch
 
 PEAK_FLOPS = {
+    "GB200": 2500e12,
+    "B300": 2500e12,
     "B200": 2250e12,
+    "H200 NVL": 835e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
+    "H800": 989e12,
+    "H20": 148e12,
     "A100": 312e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "RTX 5090": 209.5e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
+    "A800": 312e12,
+    "A40": 149.7e12,
+    "A30": 165e12,
     "A10G": 70e12,
     "A10": 125e12,
+    "L40S": 362e12,
+    "L40": 181e12,
+    "L4": 121e12,
+    "RTX PRO 6000": 503.8e12,
+    "RTX 6000 Ada": 364.2e12,
+    "RTX A6000": 154.8e12,
+    "RTX 5090": 209.5e12,
+    "RTX 5080": 112.6e12,
+    "RTX 4090": 165.2e12,
+    "RTX 4080": 97.5e12,
+    "RTX 3090 Ti": 80e12,
+    "RTX 3090": 71e12,
+    "RTX 3080": 59.5e12,
+    "V100": 125e12,
     "T4": 65e12,
+    "MI300X": 1307.4e12,
+    "MI250X": 383e12,
 }
-"""Dense bf16 peak by a part of the device's name, first match; from the makers' data sheets."""
+"""Dense 16-bit peak (fp32 sums, no sparsity) by a part of the device's name, first match; from the
+makers' data sheets."""
+
+COMPILING_SECONDS = 60.0
+"""What compiling a step costs a CPU when nothing of it is cached: 12 to 64 s were measured."""
+COMPILING_GAIN = 0.2
+"""How much faster a compiled step is on a CPU: a tenth to a half, by its instructions."""
 
 
 class DeviceError(Exception):
@@ -167,18 +195,64 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bf16 by its own instructions."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "mps":
+    if device.type != "cpu":
         return True
     info = Path("/proc/cpuinfo")
-    return info.exists() and "avx512_bf16" in info.read_text(errors="replace")
+    return info.exists() and computes_bf16(info.read_text(errors="replace"))
+
+
+def computes_bf16(cpuinfo: str) -> bool:
+    """Whether Linux names bf16 products among the CPU's abilities: x86 flags or ARM features."""
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(value.split())
+    return False
+
+
+def compiling_pays(device: torch.device, budget_seconds: float) -> bool:
+    """Whether torch.compile wins more time within the budget than it costs before it.
+
+    On CUDA always: steps become two and more times as fast. On a CPU, with a compiler there, when
+    the gain over the whole budget is more than the price. Never on MPS.
+    """
+    if device.type == "cpu":
+        compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+        return bool(compiler) and budget_seconds * COMPILING_GAIN >= COMPILING_SECONDS
+    return device.type == "cuda"
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """Dense bf16 peak of the device in FLOP/s, or None where nobody has written it down."""
-    if device.type != "cuda":
-        return None
-    full_name = name(device)
-    return next((flops for part, flops in PEAK_FLOPS.items() if part in full_name), None)
+    """Dense 16-bit peak of the device in FLOP/s, or None where nobody has written it down."""
+    return peak_flops_of(name(device)) if device.type == "cuda" else None
+
+
+def peak_flops_of(model: str) -> float | None:
+    """The peak of a model by its full name, like "NVIDIA H100 80GB HBM3"."""
+    return next((flops for part, flops in PEAK_FLOPS.items() if part in model), None)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device (or the machine) had no memory left; torch has three ways to say it."""
+    text = str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "not enough memory" in text
+    )
+
+
+def halved(rows: int, error: BaseException) -> int:
+    """Half as many rows, when `error` says that so many did not fit into the memory.
+
+    Says so on standard output, which is the run's log. Raises `error` itself when it says anything
+    else, or when one row alone does not fit. Compute again outside of the except block: as long as
+    the error is handled its traceback holds the memory.
+    """
+    if rows <= 1 or not is_out_of_memory(error):
+        raise error
+    print(f"out of memory with {rows} rows at once: going on with {rows // 2}", flush=True)
+    return rows // 2
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -231,6 +305,17 @@ def keep_memory() -> None:
         libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
+def settle_libraries(device: torch.device) -> None:
+    """Choose torch's settings for the device, once a process and before a model is built."""
+    attention.prepare(device)
+    keep_memory()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        # Else a graph with an autograd function of one's own is traced anew in every process; what
+        # it does is part of the graph, and so of the key it is kept by.
+        functorch.autograd_cache_allow_custom_autograd_functions = True
+
+
 def rehearse(device: torch.device) -> None:
     """One training step of a tiny network: what torch loads at first use is loaded afterwards.
 
@@ -238,7 +323,7 @@ def rehearse(device: torch.device) -> None:
     """
     import torch.nn.functional as F  # noqa: N812 - the field's own letter
 
-    keep_memory()
+    settle_libraries(device)
     torch.set_num_threads(1)  # a pool of threads would keep the spare's cores
     table = torch.nn.Parameter(torch.randn(64, 32, device=device))
     weight = torch.nn.Parameter(torch.randn(96, 32, device=device) * 0.1)
@@ -249,8 +334,7 @@ def rehearse(device: torch.device) -> None:
     index = torch.zeros(2, 16, dtype=torch.int64, device=device)  # [B, T]
     x = F.rms_norm(F.embedding(index, table), (32,))  # [B, T, 32]
     q, k, v = F.linear(x, weight).view(2, 16, 2, 48).transpose(1, 2).chunk(3, dim=-1)
-    mask = torch.ones(16, 16, dtype=torch.bool, device=device).tril()
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(2, 16, 32)
+    y = attention.attend(q, k, v, 8).transpose(1, 2).reshape(2, 16, 32)
     y = y + F.scaled_dot_product_attention(q, k, v, is_causal=True).sum() + F.relu(y).square()
     loss = F.cross_entropy(F.linear(y, table).view(-1, 64).float().tanh(), index.view(-1))
     loss.backward()

@@ -57,10 +57,21 @@ import device as devices
 import numpy as np
 import scoring
 import torch
+from attention import attend as attention
 from metrics import Metrics
 from task import HarnessError, Task, TaskInfo
 
-__all__ = ["HarnessError", "Run", "Spec", "Task", "TaskInfo", "load_train", "settle", "start"]
+__all__ = [
+    "HarnessError",
+    "Run",
+    "Spec",
+    "Task",
+    "TaskInfo",
+    "attention",
+    "load_train",
+    "settle",
+    "start",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +218,7 @@ def settle(device: torch.device, seed: int, cpus: list[int] | None, threads: int
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+    devices.settle_libraries(device)
 
 
 def load_train(path: Path) -> Any:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import device as devices
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own letter
@@ -47,38 +48,23 @@ def score(
 ) -> Score:
     """Score `model` on `rows` (integers [rows, T+1]) with `token_bytes` (int [V], specials 0).
 
-    `show` is called with the number of rows done. Out of memory halves the batch, once.
+    `show` is called with the number of rows done. Out of memory halves the batch and says so.
     """
     batch = batch_rows(device, rows.shape[1] - 1, len(token_bytes))
     was_training = model.training
     model.eval()
     try:
-        try:
-            nats = _row_nats(model, rows, token_bytes, device, batch, show)
-        except RuntimeError as error:
-            if batch == 1 or not is_out_of_memory(error):
-                raise
-            nats = None
-        if nats is None:  # outside the except block: the traceback would hold the memory
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            print(f"out of memory in evaluation: batch halved to {batch // 2} rows", flush=True)
-            nats = _row_nats(model, rows, token_bytes, device, batch // 2, show)
+        nats = None
+        while nats is None:
+            try:
+                nats = _row_nats(model, rows, token_bytes, device, batch, show)
+            except RuntimeError as error:
+                batch = devices.halved(batch, error)
     finally:
         model.train(was_training)
     total_bytes = int(token_bytes[rows[:, 1:]].sum())
     bits = float(nats.sum()) / math.log(2) / total_bytes if total_bytes else math.nan
     return Score(bits if math.isfinite(bits) else None, nats.astype(np.float32))
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether the device (or the machine) had no memory left; torch has three ways to say it."""
-    text = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "not enough memory" in text
-    )
 
 
 @torch.no_grad()

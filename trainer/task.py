@@ -86,6 +86,11 @@ class Task(TaskInfo):
         return self._batches.epoch if self._batches is not None else 0
 
     @property
+    def compiling_pays(self) -> bool:
+        """Whether torch.compile wins more time within the budget than it costs before it."""
+        return devices.compiling_pays(self.device, self.budget_seconds)
+
+    @property
     def train_rows(self) -> int:
         """How many training rows there are; known once the clock runs, so 0 before."""
         return self._batches.count if self._batches is not None else 0
@@ -109,6 +114,16 @@ class Task(TaskInfo):
         batches = self._batches or self._start_clock()
         self._tokens += rows * self.sequence_length
         return batches.take(rows, indices)
+
+    def halved(self, rows: int, error: BaseException) -> int:
+        """Half as many rows, if `error` says that a batch of `rows` did not fit the memory.
+
+        Else, and where one row alone does not fit, the error is raised. Compute the step again
+        outside of the except block, whose error holds the memory; other rows come then.
+        """
+        half = devices.halved(rows, error)
+        self._most_rows["warm-up"] = min(self._most_rows["warm-up"], half)
+        return half
 
     def warm_up(
         self,
