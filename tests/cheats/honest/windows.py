@@ -1,4 +1,4 @@
-"""Honest: another window on each layer, by masks of its own, with rotary positions."""
+"""Honest: another window on each layer, by the harness's own attention, with rotary positions."""
 
 import harness
 import torch
@@ -32,10 +32,7 @@ class Block(nn.Module):
         B, T, C = x.shape
         h = F.rms_norm(x, (C,))
         q, k, v = self.qkv(h).view(B, T, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        place = torch.arange(T, device=x.device)
-        distance = place[:, None] - place  # [T, T]
-        seen = (distance >= 0) & (distance < (self.window or T))
-        y = F.scaled_dot_product_attention(rotated(q), rotated(k), v, attn_mask=seen)
+        y = harness.attention(rotated(q), rotated(k), v, self.window)
         x = x + y.transpose(1, 2).reshape(B, T, C)
         return x + self.mlp(F.rms_norm(x, (C,)))
 
