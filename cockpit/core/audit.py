@@ -94,6 +94,19 @@ class Gain:
     """Its standard error, from the differences row by row."""
 
 
+SUSPECT_ERRORS = 5.0
+"""Joint standard errors by which the gains on validation and on sealed rows may differ. Both are
+unseen text of one corpus: what gains on the first alone has met it before."""
+
+
+def holds_on_validation_alone(validation: Gain | None, sealed: Gain | None) -> bool:
+    """Tell whether a gain is far smaller on rows that no training could have met."""
+    if validation is None or sealed is None:
+        return False
+    error = math.hypot(validation.error, sealed.error)
+    return validation.bpb - sealed.bpb > SUSPECT_ERRORS * error
+
+
 def plan(kind: str, sequence_length: int, vocab_size: int, validation: int, sealed: int) -> Plan:
     """Return the audit's size for a device kind and a setup.
 

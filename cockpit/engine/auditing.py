@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cockpit.core.audit import holds_on_validation_alone
 from cockpit.core.experiment import Experiment, Run
 from cockpit.engine.judging import suspect_of
 from cockpit.engine.opening import Opening
@@ -27,6 +28,11 @@ from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.rows import AuditRow
 from cockpit.lab.rundir import RunDirectory, RunDirectoryError
 from cockpit.lab.tree import Tree
+
+ONLY_VALIDATION = (
+    "audit: its gain on the validation rows does not hold on other unseen rows; it may have met "
+    "them before"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,9 @@ class Auditing:
         if audit.ok and base is not None and (paired := gains(directory, base)) is not None:
             facts |= {"gains": asdict(paired)}
             says = "; ".join([says, *_told_gains(paired)])
+            if holds_on_validation_alone(paired.validation, paired.sealed):
+                # Without its figures: what this says goes into the verdict, which others read.
+                outcome, says = "undecided", ONLY_VALIDATION
         return _row(run, outcome, says, facts)
 
 

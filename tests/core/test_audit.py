@@ -4,8 +4,10 @@ import pytest
 
 from cockpit.core.audit import (
     GAIN_NATS,
+    Gain,
     chance_to_find,
     gain,
+    holds_on_validation_alone,
     not_recorded,
     not_repeated,
     plan,
@@ -133,3 +135,10 @@ def test_a_gain_is_paired_row_by_row() -> None:
 
 def test_other_rows_have_no_gain() -> None:
     assert gain([1.0, 2.0], [1.0, 2.0, 3.0], 10) is None
+
+
+def test_a_gain_that_sealed_rows_do_not_show_is_suspect() -> None:
+    real = Gain(0.020, 0.001)
+    assert not holds_on_validation_alone(real, Gain(0.016, 0.001))
+    assert not holds_on_validation_alone(real, None)
+    assert holds_on_validation_alone(Gain(0.300, 0.004), Gain(-0.01, 0.004))
