@@ -110,7 +110,9 @@ class Bench:
             "vocab_size": self.preset["vocab_size"],
             "evaluation_rows": self.evaluation_rows,
         } | spec
-        directory = Path(tempfile.mkdtemp(prefix="bench-"))
+        place = Path(tempfile.mkdtemp(prefix="bench-"))
+        directory = place / "run"  # an audit writes beside it
+        directory.mkdir()
         cache = order.pop("cache", None) or directory / "cache"
         keep = order.pop("keep", False)
         (directory / "train.py").write_text(text, encoding="utf-8")
@@ -132,7 +134,7 @@ class Bench:
             return result | ({"directory": directory} if keep else {})
         finally:
             if not keep:
-                shutil.rmtree(directory, ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
 
     def batch(self) -> dict[str, Any]:
         """The constants that say what a step takes, as the preset has them."""
@@ -152,7 +154,7 @@ class Bench:
             audit = audit_seconds(scored["directory"], self)
         finally:
             shutil.rmtree(cache, ignore_errors=True)
-        shutil.rmtree(scored["directory"], ignore_errors=True)
+        shutil.rmtree(scored["directory"].parent, ignore_errors=True)
         idle = self.run(references.with_constants(references.NOTHING, self.batch()), 1,
                         budget_seconds=3.0)  # fmt: skip
         rate, step = warm["tokens"] / warm["training_seconds"], _step_seconds(warm)
