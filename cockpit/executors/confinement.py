@@ -30,7 +30,7 @@ class Order(TypedDict, total=False):
     devices: list[str]
     """Landlock: files that may be read, written and controlled."""
     no_network: bool
-    """Landlock: no TCP; seccomp: no sockets but Unix ones."""
+    """Landlock: no TCP; seccomp: no sockets but Unix ones, nothing shared through the kernel."""
     keep_apart: bool
     """Landlock: no signals and no abstract Unix sockets to the outside; seccomp: no tracing."""
     user: int
@@ -116,16 +116,20 @@ X32 = 0x40000000
 
 ARCHITECTURES = {
     # AUDIT_ARCH; socket; ptrace, process_vm_readv and _writev, add_key and its two sisters,
-    # setxattr and its two sisters
-    "x86_64": (0xC000003E, 41, (101, 310, 311, 248, 249, 250, 188, 189, 190)),
-    "aarch64": (0xC00000B7, 198, (117, 270, 271, 217, 218, 219, 5, 6, 7)),
-}
+    # setxattr and its two sisters; shmget, semget, msgget, mq_open
+    "x86_64": (
+        0xC000003E, 41, (101, 310, 311, 248, 249, 250, 188, 189, 190), (29, 64, 68, 240),
+    ),
+    "aarch64": (
+        0xC00000B7, 198, (117, 270, 271, 217, 218, 219, 5, 6, 7), (194, 190, 186, 180),
+    ),
+}  # fmt: skip
 PIDFD_GETFD, SETXATTRAT, IO_URING = 438, 463, (425, 426, 427)
 
 
 def refuse_calls(order: Order) -> None:
-    """Refuse system calls that reach other machines or other processes' insides, or that leave
-    notes on files which were handed in.
+    """Refuse system calls that reach other machines or other processes' insides, that leave notes
+    on files which were handed in, or (System V's and POSIX's queues) in the kernel.
 
     io_uring goes with the network: it opens sockets past this filter. Does nothing on an
     architecture whose numbers are not known here.
@@ -133,7 +137,7 @@ def refuse_calls(order: Order) -> None:
     known = ARCHITECTURES.get(platform.machine())
     if known is None:
         return
-    architecture, socket_call, letters = known
+    architecture, socket_call, tracing, sharing = known
     program = [
         (LOAD, 0, 0, OFFSET_ARCHITECTURE),
         (IF_EQUAL, 1, 0, architecture),
@@ -143,8 +147,9 @@ def refuse_calls(order: Order) -> None:
         (RETURN, 0, 0, REFUSED | ENOSYS),
     ]
     if order.get("keep_apart"):
-        program += _refuse((*letters, PIDFD_GETFD, SETXATTRAT), EPERM)
+        program += _refuse((*tracing, PIDFD_GETFD, SETXATTRAT), EPERM)
     if order.get("no_network"):
+        program += _refuse(sharing, EPERM)
         program += _refuse(IO_URING, ENOSYS)
         program += [
             (IF_EQUAL, 0, 3, socket_call),

@@ -1,10 +1,10 @@
 """Which sandbox works here: each is tried, by a small program that attempts what must not be."""
 
+import contextlib
 import functools
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from cockpit.executors import bubblewrap, confinement, places
+from cockpit.executors import bubblewrap, confinement, owners, places
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.environment import training_environment
 from cockpit.executors.processes import LINUX
-from cockpit.executors.sandbox import LEVELS, Sandbox, confine
+from cockpit.executors.sandbox import LEVELS, Sandbox, confine, release
 
 Wanted = str
 """`auto`, or one of the levels."""
@@ -95,9 +95,11 @@ def _probe(
     for made in _possible(state, device, python, wanted, hidden, dict(environ), refused):
         try:
             try_out(made, state, device)
-        except TrialError as error:
+        except (TrialError, OSError) as error:
             refused.append(f"{made.level}: {error}")
         else:
+            if made.level == "user" and not made.landlock:
+                _close_off(state, hidden)
             return Sandbox(**made.encode() | {"why": "; ".join(dict.fromkeys(refused))})
     if wanted not in ("auto", "none"):
         raise ExecutorError(f"the sandbox {wanted} does not work here: {'; '.join(refused)}")
@@ -151,6 +153,15 @@ def _possible(
             refused.append("landlock: this kernel has none, or it is too old")
 
 
+def _close_off(state: Path, hidden: Iterable[Path]) -> None:
+    """Shut out the users of runs, who would see whatever is open to everybody.
+
+    Run directories shut themselves; the way to them, and to the trainer, stays open.
+    """
+    ways = {state / name for name in ("runs", "spares", "trainer", "preflight")}
+    owners.close_off([*hidden, *(path for path in state.iterdir() if path not in ways)])
+
+
 def _closed_to_others(paths: Iterable[Path]) -> Path | None:
     """A directory on the way to one of `paths` that others may not enter; None: all are open."""
     for path in paths:
@@ -165,9 +176,11 @@ def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="trial-", dir=state_directory) as scratch,
         socket.create_server(("127.0.0.1", 0)) as server,
+        contextlib.ExitStack() as stack,
     ):
         place = Path(scratch)
         place.chmod(0o711)
+        stack.callback(release, place / "run")
         (place / "run").mkdir()
         secret = os.open(place / "secret", os.O_RDWR | os.O_CREAT, 0o600)
         os.write(secret, b"secret")
@@ -204,7 +217,6 @@ def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
             raise TrialError(str(error)) from error
         finally:
             os.close(secret)
-            shutil.rmtree(place / "run")
         # Inside, the same name may lead to a place of its own.
         wrote_elsewhere = (place / "elsewhere").exists()
     if tried.returncode:

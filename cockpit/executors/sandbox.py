@@ -15,11 +15,10 @@ A trial run decides, and not the version of anything: containers refuse bubblewr
 and a driver may not answer inside.
 
 How to start a child: `confine(code, ...)` gives a command and an environment; start that with
-`cwd=run_directory` and, if you like, `pass_fds`. `release` when all of it is dead.
+`cwd=run_directory` and, if you like, `pass_fds`. `release` it when all of it is dead.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cockpit.executors import bubblewrap, confinement, places
+from cockpit.executors import bubblewrap, confinement, owners, places
 from cockpit.executors.base import Device
 from cockpit.executors.environment import training_environment
 
@@ -35,8 +34,6 @@ Level = Literal["bubblewrap", "user", "landlock", "none"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 ENTRANCE = Path(confinement.__file__)
-USERS = range(52_000, 60_000)
-"""Ids of users for runs, where no /etc/passwd has anybody and every container maps them."""
 SAYS: dict[Level, str] = {
     "bubblewrap": "bubblewrap: no network, no files but its own, no other processes",
     "user": "a user of its own: no network, no files of yours that are not for everybody",
@@ -122,8 +119,11 @@ def confine(
     else:
         order = _order_outside(sandbox, device, seen, token)
         if sandbox.level == "user":
-            hand_over(run_directory, user_of(token))
+            owners.lend(run_directory, owners.user_of(token))
         start.append(str(ENTRANCE))
+    if sandbox.level == "landlock":
+        # Semaphores, by which torch's compilers talk, live where every run can leave something.
+        environment["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     return Confined([*start, json.dumps(order), code], environment)
 
 
@@ -155,41 +155,21 @@ def _order_outside(
 ) -> confinement.Order:
     order: confinement.Order = {"keep_apart": True, "no_network": True}
     if sandbox.level == "user":
-        order["user"] = user_of(token)
+        order["user"] = owners.user_of(token)
     elif os.geteuid() == 0:
         order["powerless"] = True
     if sandbox.landlock:
         order["read"] = [*sandbox.shown, *map(str, seen), str(ENTRANCE), "/proc"]
         order["devices"] = [*places.PLAIN_DEVICES, *map(str, places.of_device(device))]
         order["write"] = ["."]
+        if sandbox.level == "user":  # what it leaves there is told by its owner, and removed
+            order["write"].append(str(owners.SHARED_MEMORY))
     return order
 
 
-def user_of(token: str) -> int:
-    """The user a run gets, where it gets one: another for every run, so that none meets another."""
-    number = int.from_bytes(hashlib.sha256(token.encode()).digest()[:8])
-    return USERS[number % len(USERS)]
-
-
-def hand_over(directory: Path, user: int) -> None:
-    """Make a user the owner of a directory and all in it."""
-    for place, folders, files in os.walk(directory):
-        for name in (*folders, *files):
-            os.chown(Path(place, name), user, user, follow_symlinks=False)
-    os.chown(directory, user, user)
-
-
 def release(run_directory: Path) -> None:
-    """Take a run directory back into our hands, once all that ran there is dead.
+    """Make the run directory wholly ours again, once all that ran there is dead.
 
-    Files with several names are left as they are: the other name may be somebody else's.
+    Raises OSError.
     """
-    if os.geteuid() != 0 or os.stat(run_directory).st_uid not in USERS:
-        return
-    for place, folders, files in os.walk(run_directory, topdown=False):
-        for name in (*folders, *files):
-            path = Path(place, name)
-            found = os.lstat(path)
-            if found.st_nlink == 1 or name in folders:
-                os.chown(path, 0, 0, follow_symlinks=False)
-    os.chown(run_directory, 0, 0)
+    owners.take_back(run_directory)

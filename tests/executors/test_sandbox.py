@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cockpit.executors import bubblewrap, confinement, places
+from cockpit.executors import bubblewrap, confinement, owners, places
 from cockpit.executors.base import Device, ExecutorError
-from cockpit.executors.local import observe, stop
+from cockpit.executors.local import LocalExecutor, observe, stop
 from cockpit.executors.probing import probe
 from cockpit.executors.processes import RUN_TOKEN
 from cockpit.executors.sandbox import LEVELS, Sandbox, confine
@@ -110,14 +111,12 @@ def test_homes_lab_corpora_and_other_runs_are_out_of_sight(confined: Any) -> Non
         hosts="open('/etc/hosts').read()",
         tests=f"open({__file__!r}).read()",
     )
-    # Where a Python is in a home, its parents are there, and nothing in them but it.
+    # Where Python or the trainer is in a home, its parents are there, and nothing in them but it.
     listed = got.pop("home")
     if isinstance(listed, list):
-        assert set(listed) <= {
-            Path(place).relative_to(Path.home()).parts[0]
-            for place in confined.executor.sandbox.shown
-            if Path(place).is_relative_to(Path.home())
-        }
+        shown = [*map(Path, confined.executor.sandbox.shown), confined.trainer]
+        inside = [path.relative_to(Path.home()) for path in shown if Path.home() in path.parents]
+        assert set(listed) <= {path.parts[0] for path in inside}
     listed = got.pop("lab")
     assert isinstance(listed, str) or set(listed) <= {"trainer"}, listed
     assert all("Error" in found for found in got.values()), got
@@ -271,6 +270,44 @@ def test_a_training_cannot_free_the_lock_that_says_it_lives(confined: Any) -> No
     assert observe(run).state == "alive"
     assert stop(run)
     assert confined.exit(run).reason == "stopped"
+
+
+def test_nothing_of_a_run_is_left_in_shared_memory(confined: Any) -> None:
+    name = f"cockpit-test-{os.getpid()}"
+    got = attempts(
+        confined,
+        posix=f"open('/dev/shm/{name}', 'w').write('from the last run')",
+        system_v="__import__('ctypes').CDLL(None, use_errno=True).shmget(0x1234, 4096, 0o1600)",
+    )
+    assert not (Path("/dev/shm") / name).exists(), got
+    if level_of(confined) != "bubblewrap":  # which has a kernel's memory of its own
+        assert got["system_v"] == -1
+
+
+def test_without_landlock_a_user_is_shut_out_of_what_is_open(boxed: Any) -> None:
+    if level_of(boxed) != "user":
+        pytest.skip("the others do not need it")
+    cache = boxed.state.parent / "cache"
+    cache.mkdir(mode=0o755)
+    (boxed.state / "journal.db").write_text("scores")
+    alone = replace(boxed.executor.sandbox, landlock=False)
+    boxed.executor = LocalExecutor(
+        CPU, alone.python, boxed.trainer, boxed.state / "spares", boxed.log, alone
+    )
+    other = boxed.start("open('checkpoint.pt', 'w').write('weights')\nharness.result()")
+    boxed.exit(other)
+    owners.close_off([cache, boxed.state / "journal.db"])
+    got = attempts(
+        boxed,
+        journal=f"open({str(boxed.state / 'journal.db')!r}).read()",
+        corpora=f"os.listdir({str(cache)!r})",
+        weights=f"open({str(other / 'checkpoint.pt')!r}).read()",
+        listed=f"os.listdir({str(other)!r})",
+        home="os.listdir('/root')",
+        own="open('own', 'w').close()",
+    )
+    assert got.pop("own") == "done"
+    assert all("Error" in found for found in got.values()), got
 
 
 def test_cores_can_be_chosen_inside(boxed: Any) -> None:
