@@ -31,7 +31,7 @@ What train.py sees is `Task`:
 
     task = harness.start()
     model = build_model(task)
-    task.warm_up(step, model, optimizers, compiled=COMPILE)
+    task.warm_up(step, model, optimizers, compiled=compiled)
     while not task.done:
         inputs, targets = task.next_batch(rows)
         ...

@@ -81,7 +81,8 @@ def main():
     plain = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=LR, betas=(0.9, 0.95), fused=True)
-    network = torch.compile(model, dynamic=False) if COMPILE else model
+    compiled = COMPILE and task.compiling_pays
+    network = torch.compile(model, dynamic=False) if compiled else model
     rows = max(1, TOTAL_BATCH_TOKENS // task.sequence_length)
     device_rows = min(rows, DEVICE_BATCH_ROWS)
     accumulation = math.ceil(rows / device_rows)
@@ -103,7 +104,7 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         task.report(loss=total, lr_factor=factor, grad_norm=norm)
 
-    task.warm_up(step, model, [optimizer], compiled=COMPILE)
+    task.warm_up(step, model, [optimizer], compiled=compiled)
     while not task.done:
         step()
     task.finish(model)
@@ -157,7 +158,7 @@ def best_width(parameters: int, vocab_size: int, sequence_length: int, depth: in
 
 def under_adamw(train_py: str, lr: float) -> str:
     """Our own train.py with AdamW for its matrices; raises ValueError where it has no Muon."""
-    ours = "Muon(matrices, MATRIX_LR, MATRIX_WEIGHT_DECAY)"
+    ours = "Muon(matrices, MATRIX_LR, MATRIX_WEIGHT_DECAY, model.in_bf16)"
     if train_py.count(ours) != 1:
         raise ValueError(f"train.py does not build its optimizer by {ours}")
     theirs = f"torch.optim.AdamW(matrices, {lr}, (0.9, 0.95), weight_decay=0.1, fused=True)"

@@ -204,7 +204,7 @@ def test_a_warm_up_with_larger_batches_than_training_has_is_refused(
     rows: Path, tmp_path: Path
 ) -> None:
     text = train_text().replace(
-        "    task.warm_up(step, model, optimizers, compiled=COMPILE)",
+        "    task.warm_up(step, model, optimizers, compiled=compiled)",
         "    task.warm_up(lambda: task.next_batch(64), model, optimizers)",
     )
     with pytest.raises(harness.HarnessError, match="batches of 64 rows, training at most 4"):
