@@ -60,6 +60,7 @@ import torch
 from attention import attend as attention
 from metrics import Metrics
 from task import HarnessError, Task, TaskInfo
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 __all__ = [
     "HarnessError",
@@ -148,7 +149,12 @@ class Run:
         global _current
         _current = self
         settle(self.device, self.spec.seed, self.spec.cpus, self.spec.threads)
-        load_train(self.directory / "train.py").main()
+        self.task = Task(self)
+        watch = register_optimizer_step_pre_hook(self.task.refuse_early_step)
+        try:
+            load_train(self.directory / "train.py").main()
+        finally:
+            watch.remove()
         if self.result is None:
             raise HarnessError("train.main() returned without task.finish(model)")
 

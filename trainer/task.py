@@ -64,6 +64,8 @@ class Task(TaskInfo):
         self._unwritten: dict[str, Any] | None = None
         self._last_written = (-math.inf, 0)  # seconds, tokens
         self._named: dict[str, float | None] = {}
+        self._over = False
+        """A step has ended after the budget: there are no more batches."""
         self._course: list[Point] = []
         self._warm_up_seconds = 0.0
 
@@ -111,6 +113,10 @@ class Task(TaskInfo):
                 self.vocab_size, (rows, self.sequence_length + 1), device=self.device
             )
             return chunk[:, :-1].contiguous(), chunk[:, 1:].contiguous()
+        if self._over:
+            raise HarnessError(
+                "the clock: a batch was asked for after the budget; end the loop when task.done"
+            )
         batches = self._batches or self._start_clock()
         self._tokens += rows * self.sequence_length
         return batches.take(rows, indices)
@@ -183,6 +189,7 @@ class Task(TaskInfo):
                 "the clock: report() came before the first batch; take batches by next_batch()"
             )
         self._steps += 1
+        self._over = self.done
         if self._steps % COLLECT_STEPS == 0:
             gc.collect()
         values = {"loss": loss, "grad_norm": grad_norm, **named}
@@ -231,11 +238,17 @@ class Task(TaskInfo):
         gc.freeze()  # what lives now lives to the end: the collector need not look at it again
         gc.disable()
         self._run.metrics.write("phase", phase="training")
+        rows = self._run.watcher.start_clock()
         self._started = time.monotonic()
-        self._batches = Batches(
-            self._run.watcher.start_clock(), self.sequence_length, self.seed, self.device
-        )
+        self._batches = Batches(rows, self.sequence_length, self.seed, self.device)
         return self._batches
+
+    def refuse_early_step(self, *_: object) -> None:
+        """Called before every optimizer step; raises HarnessError where it is not training yet."""
+        if self._started is None and not self._warming:
+            raise HarnessError(
+                "the clock: an optimizer step before the first batch; train inside the budget"
+            )
 
     def _seconds(self) -> float:
         return 0.0 if self._started is None else time.monotonic() - self._started

@@ -211,6 +211,19 @@ def test_a_warm_up_with_larger_batches_than_training_has_is_refused(
         run_here(tmp_path, rows, text)
 
 
+def test_an_optimizer_step_before_the_clock_is_refused(rows: Path, tmp_path: Path) -> None:
+    loop = "    while not task.done:"
+    text = train_text().replace(loop, "    optimizers[-1].step()\n" + loop)
+    with pytest.raises(harness.HarnessError, match="an optimizer step before the first batch"):
+        run_here(tmp_path, rows, text)
+
+
+def test_no_batch_comes_once_a_step_has_ended_after_the_budget(rows: Path, tmp_path: Path) -> None:
+    text = train_text().replace("while not task.done:", "while True:")
+    with pytest.raises(harness.HarnessError, match="a batch was asked for after the budget"):
+        run_here(tmp_path, rows, text)
+
+
 def test_rows_come_in_the_order_that_a_script_asks_for(tmp_path: Path) -> None:
     data = np.arange(10 * 9, dtype="<u2").reshape(10, 9)
     data.tofile(tmp_path / "train.bin")
