@@ -40,14 +40,17 @@ BLOCK = 512
 Over = tuple[ExitReason, str]
 
 
-def hand_to_kernel(limits: Limits, family: list[psutil.Process]) -> None:
+def hand_to_kernel(limits: Limits, training: Training) -> None:
     """Have the kernel keep the limits that it knows; what they start inherits them.
 
-    None of them is a limit on all of a run, so that the watch is needed all the same. It does
-    nothing about the processes of root.
+    Without a control group none of them is a limit on all of a run, and the number of processes
+    is none on those of root.
     """
     if not LINUX:
         return
+    if training.group is not None:
+        training.group.limit(limits.memory_bytes, limits.processes)
+    family = training.family()
     tasks = _tasks_by_user() if limits.processes is not None else {}
     for process in family:
         with contextlib.suppress(OSError, psutil.Error):
@@ -84,14 +87,23 @@ class Watch:
 
     def look(self) -> Over | None:
         """The limit that the run is over, with a line about it; None while all is well."""
-        over = self._log() or self._disk()
-        if over:
+        if over := self._log() or self.scarcity():
             return over
         now, processes = time.monotonic(), len(psutil.pids())
         if now < self._next_count and processes < self._processes + SUDDENLY:
             return None
         self._next_count, self._processes = now + COUNT_SECONDS, processes
         return self._count()
+
+    def scarcity(self) -> Over | None:
+        """What there is not enough of: memory, as its control group says, or space on the disk.
+
+        Also the reason of a failure, where there is one.
+        """
+        if self._training.group is not None and self._training.group.ran_out_of_memory:
+            allowed = self._limits.memory_bytes
+            return "memory", f"used more than the {allowed} bytes of memory that are allowed"
+        return self._disk()
 
     def _log(self) -> Over | None:
         if self._training.log_bytes() > self._limits.log_bytes:
@@ -108,10 +120,10 @@ class Watch:
         return "disk", "the disk is full"
 
     def _count(self) -> Over | None:
-        limits, family = self._limits, self._training.family()
+        limits, group, family = self._limits, self._training.group, self._training.family()
         if limits.processes is not None and len(family) > limits.processes:
             return "processes", f"started {len(family)} processes, {limits.processes} are allowed"
-        if limits.memory_bytes is not None:
+        if limits.memory_bytes is not None and not (group and group.limits_memory):
             used = resident_bytes(family)
             if used > limits.memory_bytes:
                 return "memory", f"used {used} bytes of memory, {limits.memory_bytes} are allowed"

@@ -32,9 +32,9 @@ from pathlib import Path
 
 from cockpit.executors.atomic import ReservedFile
 from cockpit.executors.checkpoint import CheckpointError, sha256_of_checkpoint
-from cockpit.executors.compiled import drop_cache
+from cockpit.executors.compiled import CACHE, snapshot_path, take_snapshot
 from cockpit.executors.handing import opened_to_read
-from cockpit.executors.limits import FREE_BYTES, WATCH_SECONDS, Watch, hand_to_kernel
+from cockpit.executors.limits import WATCH_SECONDS, Watch, hand_to_kernel
 from cockpit.executors.lines import JsonLines
 from cockpit.executors.orders import Limits, Settings
 from cockpit.executors.processes import LINUX, RUN_TOKEN, start_time
@@ -167,13 +167,17 @@ class Supervisor:
         assert self.training is not None
         self.stage = "assigned"
         self.deadline = time.monotonic() + limits.wall_seconds
-        hand_to_kernel(limits, self.training.family())
+        hand_to_kernel(limits, self.training)
         self.say_where_we_are()  # first: from here on the training may do anything to us
         self.training.send({"event": "go", "run_directory": limits.run_directory})
 
     def start_clock(self, limits: Limits) -> None:
-        """Note the time and pass the training rows: before it there was nothing to learn from."""
+        """Note the time and pass the training rows: before it there was nothing to learn from.
+
+        So what it has compiled until now can tell the runs after it nothing that it has learnt.
+        """
         assert self.training is not None
+        take_snapshot(Path(self.settings.compiled), Path(CACHE), self.snapshot_path(limits))
         self.clock_started = time.monotonic()
         try:
             with opened_to_read(limits.train_rows) as descriptors:
@@ -201,6 +205,11 @@ class Supervisor:
         except (CheckpointError, OSError) as error:
             self.failure = str(error)
 
+    @staticmethod
+    def snapshot_path(limits: Limits) -> Path:
+        """Where what was compiled before the clock goes, beside the run directory."""
+        return snapshot_path(Path("..", Path(limits.run_directory).name))
+
     @property
     def clock_seconds(self) -> float | None:
         """How long the training had its rows before the checkpoint; None if either is missing."""
@@ -223,8 +232,9 @@ class Supervisor:
             last = f"killed by signal {self.training.signal}{hint}"
         elif last is None:
             last = f"ended with exit code {self.training.exit_code} and without a result"
-        if shutil.disk_usage(".").free < FREE_BYTES:
-            self.finish("disk", f"{last} (the disk is full)")
+        scarcity = self.watch.scarcity() if self.watch else None
+        if scarcity is not None:
+            self.finish(scarcity[0], f"{last} ({scarcity[1]})")
         else:
             self.finish("crashed", last)
 
@@ -246,17 +256,20 @@ class Supervisor:
     def finish(self, reason: ExitReason, message: str | None) -> None:
         """Tidy up and write exit.json, the last act; a spare that never had a run just goes."""
         spare = Path(self.settings.spare)
+        if self.training is not None and self.training.group is not None:
+            self.training.group.remove()
         if self.limits is None and reason == "stopped" and is_here(spare):
             shutil.rmtree(spare, ignore_errors=True)
             RunDirectory(spare).supervisor_path.unlink(missing_ok=True)
             return
-        shutil.rmtree("tmp", ignore_errors=True)
+        for ours in ("tmp", CACHE):
+            shutil.rmtree(ours, ignore_errors=True)
         with contextlib.suppress(OSError):
             release(Path())
         # That of a run that failed is worth nothing, and may be what filled the disk.
         keep = self.limits is not None and self.limits.keep_checkpoint
-        if reason != "finished":
-            drop_cache(Path())
+        if reason != "finished" and self.limits is not None:
+            shutil.rmtree(self.snapshot_path(self.limits), ignore_errors=True)
         if not keep or reason != "finished":
             with contextlib.suppress(OSError):
                 Path("checkpoint.pt").unlink()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from cockpit.executors.base import Device
+from cockpit.executors.cgroups import Group, make_group
 from cockpit.executors.compiled import seed_cache
 from cockpit.executors.orders import Settings
 from cockpit.executors.processes import (
@@ -49,6 +50,8 @@ class Training:
     """Our end of the control channel, non-blocking."""
     log: int
     """Descriptor of train.log."""
+    group: Group | None = None
+    """Its control group, where there is one."""
     is_wrapped: bool = False
     """Whether `pid` is a bubblewrap that waits for the training."""
     status: int | None = None
@@ -71,6 +74,7 @@ class Training:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         log = os.open("train.log", LOG_FLAGS, 0o644)
+        group = make_group(os.environ[RUN_TOKEN])
         supervisor, prctl = os.getpid(), ctypes.CDLL(None).prctl if LINUX else None
 
         def prepare() -> None:
@@ -78,6 +82,9 @@ class Training:
             for ignored in (signal.SIGHUP, signal.SIGINT):
                 signal.signal(ignored, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if group is not None:
+                with contextlib.suppress(OSError):  # it may not be let in
+                    group.enter()
             if prctl is not None:
                 prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 if os.getppid() != supervisor:
@@ -99,7 +106,7 @@ class Training:
             )
         # It is waited for by `reap`, together with the orphans: Popen must not wait as well.
         process.returncode = 0
-        return cls(process.pid, ours, log, sandbox.level == "bubblewrap")
+        return cls(process.pid, ours, log, group, sandbox.level == "bubblewrap")
 
     @property
     def inner_pid(self) -> int:
@@ -165,6 +172,8 @@ class Training:
 
         `pause` waits that many seconds or less for a child to die.
         """
+        if self.group is not None:
+            self.group.kill()
         if self.status is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from cockpit.executors.base import Observation
+from cockpit.executors.cgroups import remove_groups
 from cockpit.executors.processes import (
     is_inside,
     kill_tokens,
@@ -56,13 +57,11 @@ def stop(run_directory: Path, force: bool = False) -> bool:
         if not asked or not force:
             return asked
     state_directory = run_directory.absolute().parents[2]
-    return bool(
-        kill_tokens(
-            lambda pid, token: (
-                token == identity.token and _is_of_this_lab(pid, token, state_directory)
-            )
-        )
+    killed = kill_tokens(
+        lambda pid, token: token == identity.token and _is_of_this_lab(pid, token, state_directory)
     )
+    remove_groups(identity.token)
+    return bool(killed)
 
 
 def lab_processes(state_directory: Path) -> set[int]:
@@ -89,6 +88,7 @@ def reap_leftovers(state_directory: Path) -> set[int]:
         return not held[token]
 
     killed = kill_tokens(is_leftover)
+    remove_groups(lab_prefix(state_directory))
     spares = state_directory / "spares"
     for path in list(spares.iterdir()) if spares.is_dir() else []:
         if is_held(path) or RunDirectory(path.resolve()).is_held():

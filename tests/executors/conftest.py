@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from cockpit.executors.base import Assignment, Device, ExecutorError, Observation
-from cockpit.executors.local import LocalExecutor, lab_processes, observe
+from cockpit.executors.local import LocalExecutor, lab_processes, observe, reap_leftovers
 from cockpit.executors.probing import probe
 from cockpit.executors.sandbox import LEVELS, Sandbox
 from cockpit.lab.rundir import RunDirectory, RunExit, SupervisorIdentity
@@ -176,3 +176,4 @@ def bench_at(root: Path, wait_until: Callable[..., object]) -> Iterator[Bench]:
     finally:
         for pid in lab_processes(made.state):
             os.kill(pid, signal.SIGKILL)
+        reap_leftovers(made.state)  # the control groups of those that were killed
