@@ -56,6 +56,7 @@ class Auditing:
         self._python = python
         self._under_way: dict[int, _UnderWay] = {}
         self._undecided: list[AuditRow] = []
+        self._attempts: dict[int, int] = {}
 
     @property
     def busy(self) -> bool:
@@ -74,10 +75,13 @@ class Auditing:
         slot = next((slot for slot in slots if slot.number == run.slot), slots[0])
         if self._is_on(slot) or (slot.device.kind != "cpu" and not slot.idle):
             return
+        self._attempts[own.id] = self._attempts.get(own.id, 0) + 1
         try:
             process = start_audit(self._order(own, run, slot))
         except (ExecutorError, RunDirectoryError, OSError) as error:
-            self._undecided.append(_row(run, "undecided", f"audit: it can't be started: {error}"))
+            self._undecided.append(
+                self._row(run, "undecided", f"audit: it can't be started: {error}", {})
+            )
             return
         self._under_way[own.id] = _UnderWay(run, slot, process)
 
@@ -139,7 +143,11 @@ class Auditing:
             if holds_on_validation_alone(paired.validation, paired.sealed):
                 # Without its figures: what this says goes into the verdict, which others read.
                 outcome, says = "undecided", ONLY_VALIDATION
-        return _row(run, outcome, says, facts)
+        return self._row(run, outcome, says, facts)
+
+    def _row(self, run: Run, outcome: str, says: str, facts: dict[str, object]) -> AuditRow:
+        attempt = {"attempt": self._attempts.get(run.experiment, 1)}
+        return AuditRow(run.experiment, run.number, time.time(), outcome, says, facts | attempt)
 
 
 def _told_gains(paired: Gains) -> list[str]:
@@ -149,7 +157,3 @@ def _told_gains(paired: Gains) -> list[str]:
         for name, gain in (("validation", paired.validation), ("sealed", paired.sealed))
         if gain is not None
     ]
-
-
-def _row(run: Run, outcome: str, says: str, facts: dict[str, object] | None = None) -> AuditRow:
-    return AuditRow(run.experiment, run.number, time.time(), outcome, says, facts or {})

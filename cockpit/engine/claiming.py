@@ -59,8 +59,10 @@ class Claiming:
         return baseline is not None and baseline.status is Status.KEPT
 
     def measured(self) -> list[Experiment]:
-        """Return what needs no run for its verdict any more, but perhaps an audit."""
-        waiting = self._tree.with_status(self._opening.tag, Status.RUNNING, Status.QUEUED)
+        """Return what needs no run for its verdict, but perhaps an audit."""
+        waiting = self._tree.with_status(
+            self._opening.tag, Status.RUNNING, Status.QUEUED, Status.KEPT
+        )
         return [own for own in waiting if self._judging.due(own) in ("audit", "verdict")]
 
     def unfinished(self) -> list[Experiment]:

@@ -227,11 +227,15 @@ class Loop:
             self._tell(f"#{own.id} {row.says}")
             self._announce(own)
             self._look_at_baseline(own)
-        for own in [] if self._stopped_now else self._claiming.measured():
-            if self._judging.due(own) == "audit":
+        if self._stopped_now:
+            return
+        for own in self._claiming.measured():
+            if self._judging.due(own) == "verdict":
+                own = self._judging.conclude(own.id)
+                self._announce(own)
+                self._look_at_baseline(own)
+            elif self.paused_by is None or self.slots[0].device.kind == "cpu":
                 self._auditing.begin(own, self.slots)
-            else:
-                self._announce(self._judging.conclude(own.id))
 
     def _note_fault(self, slot: Slot, reason: str) -> None:
         slot.faults.note(reason, time.monotonic())

@@ -16,6 +16,7 @@ from cockpit.core.constants import ConstantsError, read, rewrite, with_ranges
 from cockpit.core.experiment import Experiment, Proposal, Status
 from cockpit.engine.devices import claim_devices
 from cockpit.executors.base import Device
+from cockpit.executors.host import cpu_device
 from cockpit.lab import corpus as corpora
 from cockpit.lab import measuring, presets, template
 from cockpit.lab.corpus import Corpus
@@ -36,6 +37,8 @@ GPU_GRACE_SECONDS = 600.0
 """What a run may take beside its budget before it counts as hung: compiling, evaluating."""
 CPU_GRACE_SECONDS = 60.0
 LOG_MEGABYTES = 20.0
+MEMORY_SHARE = 0.9
+"""Of the machine's memory: what takes more is ended before the kernel ends somebody else."""
 DISK_GIGABYTES = 20.0
 """What a run directory may hold: checkpoint, log and compiled kernels."""
 PROTOCOL = b"PROTOCOL = 2\n"
@@ -59,7 +62,7 @@ class Opening:
     seed: int
     wall_seconds: float
     """What a run may take in all before it counts as hung."""
-    memory_bytes: int | None
+    memory_bytes: int
     """Limit of a run's resident memory."""
     log_bytes: int
     """Limit of a run's log."""
@@ -215,7 +218,8 @@ def _opening(
     settings: Settings,
     device: Device,
 ) -> Opening:
-    limit = settings.memory_limit_gb
+    limit_gb = settings.memory_limit_gb
+    machine = cpu_device().memory_bytes
     return Opening(
         tag=name,
         setup=setup,
@@ -226,7 +230,7 @@ def _opening(
         seed=settings.seed if settings.seed is not None else DEFAULT_SEED,
         wall_seconds=2 * setup.budget_seconds
         + (CPU_GRACE_SECONDS if device.kind == "cpu" else GPU_GRACE_SECONDS),
-        memory_bytes=int(limit * 1e9) if limit is not None else None,
+        memory_bytes=int(limit_gb * 1e9) if limit_gb else int(MEMORY_SHARE * machine),
         log_bytes=int((settings.log_limit_mb or LOG_MEGABYTES) * 1e6),
         disk_bytes=int((settings.disk_limit_gb or DISK_GIGABYTES) * 1e9),
     )
