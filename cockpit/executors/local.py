@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cockpit
 from cockpit.executors.base import Assignment, Device, ExecutorError, SpareState
-from cockpit.executors.compiled import CACHE, STORE
+from cockpit.executors.compiled import CACHE, STORE, drop_cache
 from cockpit.executors.environment import reserved_cpus, training_environment
 from cockpit.executors.locks import FileLock
 from cockpit.executors.orders import Limits, Settings
@@ -251,11 +251,11 @@ def _clear(directory: Path) -> None:
     run = RunDirectory(directory)
     if run.is_held():
         raise ExecutorError("a run is under way there")
-    if not directory.exists():
-        return
-    if any(directory.iterdir()) and not run.supervisor_path.exists():
+    if directory.exists() and any(directory.iterdir()) and not run.supervisor_path.exists():
         raise ExecutorError("it holds files and is no run directory")
-    shutil.rmtree(directory)
+    drop_cache(directory)
+    if directory.exists():
+        shutil.rmtree(directory)
 
 
 def _remove(spare: Path) -> None:
