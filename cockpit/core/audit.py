@@ -19,6 +19,10 @@ auditor computes the losses itself. Four questions are asked of the answers, in 
    The mean fall of its log-probability is an unbiased estimate of what the future is worth to
    the model, in nats a token, and no script can tell which position will be a seam: the whole
    row was answered for before by another process, and the cut row does not hold the target.
+   Half of the cuts are drawn evenly and make this estimate. A model that peeks seldom would slip
+   through them, so the other half is cut at *suspect* places, where a target that is rare was
+   predicted with confidence (`chance_to_find_peek`). An honest model predicts as well there when
+   the row is cut, however it came to its confidence, so each suspect seam is judged by itself.
 
 Numeric noise (1.4M parameters, T 256, two kinds of CPU arithmetic). The same code gives the same
 logits to the last bit in other batches, batch sizes and behind other tails. Compiled against
@@ -54,6 +58,15 @@ GAIN_NATS = 1e-4
 another seed does."""
 CHANGE_NATS = 1e-3
 """Log-probabilities before a cut may change by this much in the mean, whatever their sign."""
+SEAM_NATS = 0.05
+"""A single log-probability at a suspect seam may fall by this much: ten times the noise of
+bfloat16. A peek worth its while is worth nats."""
+MOST_SEAM_NOISE = 1.0
+"""On top comes twice the largest change of a token in the rows shown again, up to this: an expert
+that takes the other side at a tie moves tokens by tenths, and a script that rolls dice in order
+to widen its own bound gains no more than that."""
+SUSPECT_SHARE = 0.1
+"""The most suspect share of the positions, of which half of the cuts are drawn."""
 ERRORS = 5.0
 """Standard errors of the measured noise that are allowed on top: a false alarm in three million
 audits if the noise is normal, and still seldom where it has a few large jumps."""
@@ -133,6 +146,21 @@ def chance_to_find(share: float, drawn: int) -> float:
     return 1.0 - (1.0 - share) ** drawn
 
 
+def chance_to_find_peek(share: float, cuts: int) -> float:
+    """Return how probably a peek at this share of the positions is found with so many cuts.
+
+    1 - (1 - share)^(cuts / 2) (1 - share / 0.1)^(cuts / 2), the second share 1 at most. With 28
+    cuts: 97 % at 2 % of the positions, 80 % at 1 %, 55 % at 0.5 %; with 75 cuts: 99 % at 1 %,
+    88 % at 0.5 %. Half of the cuts are even ones: with these alone it were 25 % and 13 % at 1 %
+    with 28. It holds where the peeked targets are among the most suspect tenth: rare ones, made
+    nearly sure. A peek that spreads over common tokens, or helps each of them a little only, is
+    met by the even cuts alone: `chance_to_find(share, cuts / 2)`.
+    """
+    suspect = min(1.0, share / SUSPECT_SHARE)
+    even = cuts - cuts // 2
+    return 1.0 - (1.0 - share) ** even * (1.0 - suspect) ** (cuts // 2)
+
+
 def wrong_score(reported: float | None, nats: float, text_bytes: int) -> str | None:
     """Return what is wrong with the reported val_bpb, None where it follows from its rows.
 
@@ -186,9 +214,10 @@ def visible_future(
 ) -> str | None:
     """Return how the future is seen, None where it is hidden.
 
-    Over cut rows: `seams` is the fall of the log-probability at the last position before the
-    cut, `before` the mean fall over all positions before it, `changes` the mean absolute change
-    there. `noise` is the change of single tokens in rows that were shown again whole.
+    `seams` is the fall of the log-probability at the last position before a cut, over the rows
+    cut anywhere. Over all cut rows, `before` is the mean fall over all positions before the cut,
+    `changes` the mean absolute change there. `noise` is the change of single tokens in
+    rows that were shown again whole.
     """
     error = ERRORS * math.sqrt(fmean(change * change for change in noise) / len(seams))
     gain = max(fmean(seams), fmean(before))
@@ -205,6 +234,22 @@ def visible_future(
             f" {max(seam_change, change):.3g} nats when only later tokens did ({len(seams)} cuts)"
         )
     return None
+
+
+def peeked(suspects: Sequence[float], noise: Sequence[float]) -> str | None:
+    """Return how suspect targets were peeked at, None where they were not.
+
+    `suspects` is the fall of the log-probability at each suspect seam, `noise` as for
+    `visible_future`. One-sided: what is predicted worse with the whole row shown gains nothing.
+    """
+    allowed = SEAM_NATS + min(2 * max(map(abs, noise)), MOST_SEAM_NOISE)
+    found = [fall for fall in suspects if fall > allowed]
+    if not found:
+        return None
+    return (
+        f"the future is visible: a rare token was predicted {max(found):.3g} nats better where it"
+        f" was shown as the next input ({len(found)} of {len(suspects)} suspect cuts)"
+    )
 
 
 def mean_change(first: Sequence[float], second: Sequence[float]) -> float:

@@ -3,8 +3,8 @@
 Trusted, and without torch: it never loads train.py. Two witnesses do, confined, and see no more
 than rows of tokens. The first is shown whole rows in random order and other company than when
 they were scored; the second, which knows nothing of the first, is shown some of them again and
-others cut and filled up with other text. From their logits the losses are computed here, and
-`cockpit.core.audit` says what they prove.
+others cut and filled up with other text, half of them where the first did suspiciously well. From
+their logits the losses are computed here, and `cockpit.core.audit` says what they prove.
 
 Both are started at once, because most of an audit is importing torch, but asked in turn. They
 share nothing that either may write: each has a directory of its own, and the checkpoint comes as
@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +43,21 @@ from cockpit.executors.base import ExecutorError
 from cockpit.executors.host import cpu_device
 from cockpit.executors.probing import probe
 from cockpit.executors.processes import LINUX, RUN_TOKEN
+from cockpit.executors.shown import (
+    Again,
+    Shown,
+    choose_again,
+    cut_rows,
+    surprisals,
+    whole_rows,
+)
 from cockpit.executors.training import become_subreaper
 from cockpit.executors.witness import (
+    KilledError,
+    LateError,
     NobodyWaitsError,
     Place,
+    TooLargeError,
     Witness,
     WitnessError,
     end_all,
@@ -61,6 +71,8 @@ ANSWER = "import answering; answering.main()"
 TRAIN_BYTES = 1 << 20
 MEMORY_SHARE = 0.75
 """Of the machine's memory, what both witnesses together may take."""
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "MemoryError")
+"""How CUDA, the CPU's allocator and Python tell of it."""
 
 
 class RefusedError(RuntimeError):
@@ -69,18 +81,6 @@ class RefusedError(RuntimeError):
 
 class UnauditableError(RuntimeError):
     """The audit can't be carried out, whatever the script did; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Rows as a witness sees them, and what it is asked about them."""
-
-    tokens: Tokens
-    """[N, T + 1]; the last one is a target only, and never shown."""
-    targets: Tokens
-    """[N, T]: what should come next, in the rows as they really are."""
-    positions: npt.NDArray[np.int64]
-    """[N]: so many targets of each row are asked for, from its start."""
 
 
 class Auditor:
@@ -118,22 +118,23 @@ class Auditor:
             losses = np.stack(whole)  # [N, T]
             sums = (losses * counted[rows[:, 1:]]).sum(axis=1)
             self._score_sealed(sums[len(compared) :], text_bytes[sealed[:, 1:]].sum())
-            picked = self._random.permutation(len(rows))[: plan.repeated + plan.cut]
-            shown = self._cut(rows, picked, plan.repeated, counted)
-            again = second.ask(shown, self._random)
-        changes = [losses[row, : len(part)] - part for row, part in zip(picked, again, strict=True)]
-        repeats, cuts = changes[: plan.repeated], changes[plan.repeated :]
-        self._judge(recorded[compared], sums[: len(compared)], repeats, cuts)
+            targets = rows[:, 1:]
+            suspicion = surprisals(validation[:, 1:], order.vocab_size)[targets] - losses
+            again = choose_again(suspicion, counted[targets], plan.repeated, plan.cut, self._random)
+            shown = cut_rows(rows, again, order.vocab_size, self._random)
+            parts = second.ask(shown, self._random)
+        changes = [losses[n, : len(part)] - part for n, part in zip(again.rows, parts, strict=True)]
+        self._judge(recorded[compared], sums[: len(compared)], changes, again)
 
-    def _judge(
-        self, recorded: Nats, audited: Nats, repeats: Sequence[Nats], cuts: Sequence[Nats]
-    ) -> None:
+    def _judge(self, recorded: Nats, audited: Nats, changes: Sequence[Nats], again: Again) -> None:
         """Hold what was answered against what was recorded, and against itself."""
         tokens = self._order.sequence_length
         apart = (audited - recorded) / tokens
-        noise = np.concatenate(repeats)
+        noise = np.concatenate(changes[: again.whole])
+        cuts = changes[again.whole :]
         # A loss that is lower with the whole row shown is a log-probability that fell by the cut.
-        seams = [-float(change[-1]) for change in cuts]
+        falls = [-float(change[-1]) for change in cuts]
+        seams, suspects = falls[: again.anywhere], falls[again.anywhere :]
         before = [-float(change.mean()) for change in cuts]
         moved = [float(np.abs(change).mean()) for change in cuts]
         self.found |= {
@@ -148,6 +149,7 @@ class Auditor:
             rules.not_repeated(noise.tolist(), [0.0] * len(noise))
             or rules.not_recorded(recorded.tolist(), audited.tolist(), tokens)
             or rules.visible_future(seams, before, moved, noise.tolist())
+            or rules.peeked(suspects, noise.tolist())
         )
         if wrong:
             raise RefusedError(wrong)
@@ -197,27 +199,6 @@ class Auditor:
             "sealed_bytes": int(text_bytes),
             "sealed_rows": len(nats),
         }
-
-    def _cut(
-        self, rows: Tokens, picked: npt.NDArray[np.int64], repeated: int, counted: Nats
-    ) -> Shown:
-        """The picked rows, all but the first `repeated` cut and filled up with other text."""
-        shown = whole_rows(rows[picked])
-        length = self._order.sequence_length
-        for number in range(repeated, len(picked)):
-            row = rows[picked[number]]
-            # The input at `cut` is another one, so the target before it is nowhere to be seen.
-            places = np.flatnonzero(counted[row[1:length]]) + 1
-            cut = int(self._random.choice(places if len(places) else np.arange(1, length)))
-            donor = rows[(picked[number] + self._random.integers(1, len(rows))) % len(rows)]
-            # Half the time as after the end of a document: rows begin with one.
-            start = int(self._random.integers(0, cut + 1)) * int(self._random.integers(0, 2))
-            filling = donor[start : start + length - cut]
-            shown.tokens[number, cut:length] = filling
-            if filling[0] == row[cut]:
-                shown.tokens[number, cut] = (row[cut] + 1) % self._order.vocab_size
-            shown.positions[number] = cut
-        return shown
 
     def _rows(self, path: Path, count: int) -> Tokens:
         """The first `count` rows of a file, [count, T + 1]."""
@@ -323,19 +304,16 @@ class Questioning:
         try:
             message = self._witness.hear(self._deadline)
             told = None if message.get("event") == event else said(message, "message")
+        except (LateError, KilledError, TooLargeError) as error:
+            # A busy or small machine does as much to an honest model.
+            raise UnauditableError(f"the model gave no answer: {error}") from error
         except WitnessError as error:
             told = str(error)
         if told is None:
             return
-        if event == "started" or "out of memory" in told:
+        if event == "started" or any(words in told for words in OUT_OF_MEMORY):
             raise UnauditableError(told)
         raise RefusedError(f"the model can't be asked: {told}")
-
-
-def whole_rows(rows: Tokens) -> Shown:
-    """Rows shown as they are, all of their targets asked for."""
-    positions = np.full(len(rows), rows.shape[1] - 1)
-    return Shown(rows.copy(), rows[:, 1:].copy(), positions)
 
 
 def _train_py() -> str:

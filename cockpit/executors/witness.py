@@ -42,6 +42,14 @@ class WitnessError(RuntimeError):
     """It gave no answer; the message says what happened instead, without naming the witness."""
 
 
+class LateError(WitnessError):
+    """It was silent until the deadline."""
+
+
+class KilledError(WitnessError):
+    """SIGKILL ended it: itself, a person or the kernel, where memory was short."""
+
+
 class TooLargeError(WitnessError):
     """It took more memory than it may."""
 
@@ -133,7 +141,7 @@ class Witness:
             left = deadline - time.monotonic()
             if left <= 0:
                 waited = time.monotonic() - self.started
-                raise WitnessError(f"it did not answer within {waited:.0f} s")
+                raise LateError(f"it did not answer within {waited:.0f} s")
             for key, _ in self._selector.select(min(left, LOOK_SECONDS)):
                 self._take(key.fd)
             used = _resident_bytes()
@@ -155,24 +163,25 @@ class Witness:
         elif descriptor == self._lines.descriptor:
             self._messages += self._lines.read()
             if self._lines.is_closed and not self._messages:
-                raise WitnessError(self._end_in_words())
+                raise self._ended()
         else:
             more = os.read(descriptor, WORDS_BYTES)
             self._words = (self._words + more)[-WORDS_BYTES:]
             if not more:
                 self._selector.unregister(descriptor)
 
-    def _end_in_words(self) -> str:
+    def _ended(self) -> WitnessError:
         try:
             status = self._process.wait(DEATH_SECONDS)
         except subprocess.TimeoutExpired:
-            return "it closed its channel"
+            return WitnessError("it closed its channel")
         # A shell and a sandbox tell a signal as 128 more.
         number = -status if status < 0 else status - 128 if status > 128 else None
         how = f"signal {number} ended it" if number else f"it ended with status {status}"
         lines = [plain_text(line) for line in self._words.decode("utf-8", "replace").split("\n")]
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f"{how}: {last[:200]}" if last else how
+        kind = KilledError if number == signal.SIGKILL else WitnessError
+        return kind(f"{how}: {last[:200]}" if last else how)
 
 
 def said(message: Mapping[str, object], name: str) -> str:

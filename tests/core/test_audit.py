@@ -6,10 +6,12 @@ from cockpit.core.audit import (
     GAIN_NATS,
     Gain,
     chance_to_find,
+    chance_to_find_peek,
     gain,
     holds_on_validation_alone,
     not_recorded,
     not_repeated,
+    peeked,
     plan,
     visible_future,
     wrong_score,
@@ -122,6 +124,29 @@ def test_a_future_worth_a_hundredth_of_a_nat_is_found_in_bfloat16() -> None:
 def test_predictions_that_change_without_gain_are_found_too() -> None:
     seams = [0.2, -0.2] * 14
     assert "changed by 0.2" in (visible_future(seams, [0.0] * 28, [0.1] * 28, [0.0] * 500) or "")
+
+
+def test_a_seldom_peek_is_found_by_the_suspect_cuts() -> None:
+    assert chance_to_find_peek(0.02, 28) == pytest.approx(0.97, abs=0.005)
+    assert chance_to_find_peek(0.01, 28) == pytest.approx(0.80, abs=0.005)
+    assert chance_to_find_peek(0.01, 75) == pytest.approx(0.99, abs=0.005)
+    assert chance_to_find_peek(0.5, 28) == 1.0
+
+
+def test_one_suspect_token_that_was_peeked_at_is_enough() -> None:
+    told = peeked([0.0] * 13 + [3.0], noise(2000, BF16_NOISE))
+    assert "3 nats better" in (told or "")
+    assert "1 of 14 suspect cuts" in (told or "")
+    assert peeked([-3.0] * 14, [0.0] * 500) is None
+
+
+def test_noise_at_suspect_tokens_is_no_peek() -> None:
+    for seed in range(200):
+        assert peeked(noise(37, BF16_NOISE, seed), noise(500, BF16_NOISE, seed + 1)) is None
+
+
+def test_noise_on_purpose_hides_no_peek() -> None:
+    assert peeked([2.0], [10.0] + [0.0] * 500) is not None
 
 
 def test_a_gain_is_paired_row_by_row() -> None:

@@ -25,6 +25,20 @@ from cockpit.executors.local import lab_processes
 from cockpit.executors.probing import probe
 from cockpit.executors.sandbox import Sandbox
 
+from .audited_models import (
+    BROKEN,
+    COPY,
+    FUTURE,
+    HALF,
+    HINT,
+    HONEST,
+    MODEL,
+    NOT_REPEATED,
+    PEEK,
+    UNLUCKY,
+    seeing,
+)
+
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 LENGTH, VOCABULARY = 64, 300
 VALIDATION, SEALED = 120, 60
@@ -33,102 +47,6 @@ NUMBERS = (
     "training_seconds total_seconds startup_seconds evaluation_seconds tokens steps parameters"
     " scored_at monotonic"
 )
-
-MODEL = """
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-class Model(nn.Module):
-    def __init__(self, task):
-        super().__init__()
-        self.embedding = nn.Embedding(task.vocab_size, 32)
-        self.mix = nn.Linear(32, 96)
-        self.out = nn.Linear(32, task.vocab_size)
-
-    def attend(self, h, is_causal=True):
-        q, k, v = self.mix(h).chunk(3, dim=-1)
-        return F.scaled_dot_product_attention(q, k, v, is_causal=is_causal)
-
-    def see(self, h):
-        return self.attend(h)
-
-    def forward(self, idx):
-        h = self.embedding(idx)
-        return 2 * self.out(h + self.see(h))
-
-def build_model(task):
-    return Model(task).to(task.device)
-
-def main():
-    raise SystemExit
-"""
-
-HONEST = {
-    "float32": "",
-    "bfloat16": """
-class Model(Model):
-    def forward(self, idx):
-        with torch.autocast(idx.device.type, torch.bfloat16):
-            return super().forward(idx)
-""",
-    "a window": """
-class Model(Model):
-    def see(self, h):
-        q, k, v = self.mix(h).chunk(3, dim=-1)
-        far = torch.arange(h.size(1))[:, None] - torch.arange(h.size(1))
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=(far >= 0) & (far < 7))
-""",
-    "one length": """
-class Model(Model):
-    def __init__(self, task):
-        super().__init__(task)
-        self.positions = nn.Parameter(torch.randn(task.sequence_length, 32))
-
-    def see(self, h):
-        return self.attend(h + self.positions)
-""",
-}
-
-FUTURE = {
-    "attention without a mask": "return self.attend(h, is_causal=False)",
-    "a shift": "return self.attend(h) + 0.1 * h.roll(-1, dims=1)",
-    "a reversed cumulative sum": "return 0.05 * h.flip(1).cumsum(1).flip(1)",
-}
-
-HINT = """
-class Model(Model):
-    def forward(self, idx):
-        logits = super().forward(idx)
-        logits[:, :-1].scatter_(2, idx[:, 1:, None], 5e-4, reduce='add')
-        return logits
-"""
-
-NOT_REPEATED = {
-    "rows that read their neighbours": "return self.attend(h) + h.roll(1, dims=0)",
-    "a state kept between batches": """
-        last, self.last = getattr(self, 'last', 0.0), h.mean()
-        return self.attend(h) + 50 * last""",
-    "dice": "return F.dropout(self.attend(h), 0.9)",
-}
-
-BROKEN = {
-    "died": ("import os; os.kill(os.getpid(), 9)", "signal 9"),
-    "logits of another shape": ("self.out = nn.Linear(32, 7); return h", "shape"),
-    "not a number": ("return h * float('nan')", "not finite"),
-    "an error": ("raise ValueError('bad')", "train.py line 25: ValueError: bad"),
-}
-
-HALF = """
-class Model(Model):
-    def forward(self, idx):
-        return super().forward(idx) / 2
-"""
-
-
-def seeing(body: str) -> str:
-    """A change of the model: what `see` does."""
-    return f"class Model(Model):\n    def see(self, h):\n        {body}\n"
 
 
 @dataclass
@@ -280,8 +198,26 @@ def test_a_model_that_sees_the_future_is_refused(lab: Lab, name: str) -> None:
 
 def test_a_hint_of_half_a_thousandth_of_a_nat_is_found(lab: Lab) -> None:
     found = lab.audit(lab.score("hint", HINT))
-    assert "nats better when what follows is shown (75 cuts)" in found.says
+    assert "nats better when what follows is shown (38 cuts)" in found.says
     assert found.future == pytest.approx(5e-4, rel=0.05)
+
+
+@pytest.mark.parametrize("draw", [1, 2])
+def test_a_model_that_peeks_at_one_position_in_fifty_is_found(lab: Lab, draw: int) -> None:
+    order = replace(lab.score("peek", PEEK), draw=draw)
+    found = lab.audit(order)
+    assert found.ok is False
+    assert found.says.startswith("audit: the future is visible"), found.says
+    assert lab.audit(order).says == found.says
+
+
+def test_a_model_that_copies_with_confidence_from_what_it_has_seen_passes(lab: Lab) -> None:
+    for name in ("val.bin", "sealed.bin"):
+        rows = lab.rows(name)
+        rows[:, 32:] = rows[:, : LENGTH - 31].copy()
+        rows.astype("<u2").tofile(lab.root / name)
+    found = lab.audit(lab.score("copy", COPY))
+    assert found.ok, found.says
 
 
 @pytest.mark.parametrize("name", NOT_REPEATED)
@@ -299,10 +235,17 @@ def test_a_model_that_does_not_answer_is_refused_in_words(lab: Lab, name: str) -
     assert BROKEN[name][1] in found.says
 
 
-def test_a_model_that_never_answers_is_given_up(lab: Lab) -> None:
+@pytest.mark.parametrize("name", UNLUCKY)
+def test_a_fault_that_may_be_the_machines_decides_nothing(lab: Lab, name: str) -> None:
+    found = lab.audit(lab.score(name, seeing(UNLUCKY[name][0]), scored=""))
+    assert found.ok is None
+    assert UNLUCKY[name][1] in found.says
+
+
+def test_a_model_that_never_answers_is_given_up_undecided(lab: Lab) -> None:
     order = lab.score("hang", seeing("while True: pass"), scored="")
     found = lab.audit(replace(order, deadline_seconds=25.0))
-    assert found.ok is False
+    assert found.ok is None
     assert "did not answer within" in found.says
 
 
@@ -375,7 +318,7 @@ def test_a_link_in_place_of_the_losses_is_refused(lab: Lab) -> None:
 
 
 def test_a_forged_verdict_is_not_taken_for_the_audits(lab: Lab) -> None:
-    order = lab.score("forger", seeing("import os; os.kill(os.getpid(), 9)"), scored="")
+    order = lab.score("forger", seeing("import os; os._exit(3)"), scored="")
     forged = {"ok": True, "reason": None, "seconds": 1.0, "rows": 85, "cuts": 75}
     audit_path(order.run_directory).write_text(json.dumps(forged))
     assert lab.audit(order).ok is False
