@@ -151,10 +151,10 @@ def chance_to_find_peek(share: float, cuts: int) -> float:
 
     1 - (1 - share)^(cuts / 2) (1 - share / 0.1)^(cuts / 2), the second share 1 at most. With 28
     cuts: 97 % at 2 % of the positions, 80 % at 1 %, 55 % at 0.5 %; with 75 cuts: 99 % at 1 %,
-    88 % at 0.5 %. Half of the cuts are even ones: with these alone it were 25 % and 13 % at 1 %
-    with 28. It holds where the peeked targets are among the most suspect tenth: rare ones, made
-    nearly sure. A peek that spreads over common tokens, or helps each of them a little only, is
-    met by the even cuts alone: `chance_to_find(share, cuts / 2)`.
+    88 % at 0.5 %. Were all 28 cuts even, it would be 43 %, 25 % and 13 %. It holds where the
+    peeked targets are among the most suspect tenth: rare ones, made nearly sure. A peek that
+    spreads over common tokens, or helps each of them a little only, is met by the even cuts alone:
+    `chance_to_find(share, cuts / 2)`.
     """
     suspect = min(1.0, share / SUSPECT_SHARE)
     even = cuts - cuts // 2
