@@ -14,7 +14,6 @@ Sources: landlock(7), `linux/landlock.h`; seccomp(2), `linux/filter.h`; capabili
 import ctypes
 import json
 import os
-import platform
 import struct
 import sys
 from typing import TypedDict
@@ -134,7 +133,7 @@ def refuse_calls(order: Order) -> None:
     io_uring goes with the network: it opens sockets past this filter. Does nothing on an
     architecture whose numbers are not known here.
     """
-    known = ARCHITECTURES.get(platform.machine())
+    known = ARCHITECTURES.get(os.uname().machine)
     if known is None:
         return
     architecture, socket_call, tracing, sharing = known
