@@ -59,7 +59,7 @@ class Case:
     limits: dict[str, object] = field(default_factory=dict)
     """Limits of the run."""
     runs: int = 1
-    """Runs in a row; the last one is judged."""
+    """Runs in a row; those before the last are kept, and the last one is judged."""
 
 
 FILES, SYSTEM, INSIDE = "reads or writes files", "interpreter or the machine", "harness's inside"
@@ -254,13 +254,16 @@ def test_what_a_cheat_meets_behind_the_guard(
     name: str, mode: str, tracks: Tracks, port: int
 ) -> None:
     case, track = CASES[name], tracks.of(mode)
+    if mode == "sandboxed" and track.sandbox.level == "none":
+        pytest.skip(f"no sandbox works here: {track.sandbox.why}")
     layer, words = case.layer, case.words
-    if track.sandbox.level == "none" and case.alone:
+    if mode == "unsandboxed" and case.alone:
         layer, words = case.alone
     text = dishonest(name, **told(case, track, port))
     audited = words.startswith(AUDITED) or "audit:" in words
-    for _ in range(case.runs):
-        outcome = track.run(text, audited=audited, **case.limits)
+    for _ in range(case.runs - 1):
+        track.keep(track.run(text, audited=audited, **case.limits))
+    outcome = track.run(text, audited=audited, **case.limits)
     assert re.search(words, f"{outcome.says}\n{outcome.log}"), (layer, outcome)
     wait_until(lambda: not track.leftovers(outcome), 5, "the end of all its processes")
     if layer == "nothing" and audited:

@@ -162,7 +162,7 @@ KNOWN_MODULES = frozenset({
     "numpy.linalg", "numpy.random", "torch.backends.cuda", "torch.backends.cudnn",
     "torch.cuda.amp", "torch.nn.attention", "torch.nn.attention.flex_attention",
     "torch.nn.functional", "torch.nn.init", "torch.nn.utils", "torch.optim.lr_scheduler",
-    "torch.utils.checkpoint", "triton.language",
+    "torch.utils.checkpoint", "triton.knobs", "triton.language", "triton.runtime",
 })  # fmt: skip
 """What is a module when it is imported from another one: `from torch import nn`."""
 
@@ -208,7 +208,10 @@ ATTRIBUTES: Mapping[str, str] = {
         from_filename fromfile fromregex genfromtxt glob io load load_file loadtxt memmap mmap
         npyio open open_memmap pathlib pickle save save_file savetxt savez savez_compressed
         serialization shutil tarfile tempfile tofile write_bytes write_text zipfile
-        DataLoader DataSource FileStore UntypedStorage
+        default_cache_dir default_dump_dir default_override_dir get_cache_manager get_dump_manager
+        get_override_manager load_cache_artifacts save_cache_artifacts
+        CacheManager DataLoader DataSource FileCacheManager FileStore RedisRemoteCacheBackend
+        RemoteCacheBackend RemoteCacheManager UntypedStorage
     """),
     **_all(NETWORK, "http requests socket ssl urllib"),
     **_all(FOREIGN_CODE, """
@@ -231,6 +234,12 @@ ATTRIBUTES: Mapping[str, str] = {
     """),
 }  # fmt: skip
 """Attribute names that are refused on every object."""
+
+CACHES: Mapping[str, str] = {
+    **_all(FILES, "triton.knobs.cache triton.runtime.cache"),
+    **_all(FOREIGN_CODE, "triton.compiler"),
+}
+"""Full names that are refused: where compiled kernels are made and left."""
 
 EXCEPTIONS = _names("triton.language.load triton.experimental.gluon.language.load numpy.lib")
 """Full names that are meant well."""

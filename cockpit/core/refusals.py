@@ -164,6 +164,9 @@ class Refusals:
         root, full = module.partition(".")[0], f"{module}.{name}"
         if full in permitted.EXCEPTIONS:
             return
+        if full in permitted.CACHES:
+            yield f"`{full}` {permitted.CACHES[full]}"
+            return
         allowed = permitted.MODULES.get(root) if module == root else permitted.MEMBERS.get(module)
         if allowed is not None and name not in allowed:
             if root == "harness":

@@ -1,4 +1,5 @@
-"""What stays of runs: checkpoints that somebody may still ask about, the rest up to a limit.
+"""What stays of runs: compiled kernels, checkpoints that somebody may still ask about, the rest up
+to a limit.
 
 An experiment without a verdict, or with one that is a person's to give, may yet be audited; the
 baseline, the best and what it descends from may be compared or continued. The others are kept as
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.tree import lineage
-from cockpit.executors.compiled import drop_cache, keep_cache
+from cockpit.executors.compiled import drop_cache, keep_cache, snapshot_path
 from cockpit.lab.lab import Lab
 from cockpit.lab.tree import Tree
 
@@ -35,21 +36,21 @@ class Checkpoints:
         self._tree = tree
         self._limit_bytes = limit_bytes
 
-    def decided(self, own: Experiment) -> None:
-        """Keep what the runs of an experiment have compiled where its audit has passed, else not.
+    def decided(self, own: Experiment, *, audited: bool) -> None:
+        """Pass on what the runs of a kept experiment have compiled, if its audit has passed.
 
-        What a person has accepted over the rule is not passed on: nobody has looked into it.
+        What a person has accepted without one is not passed on: nobody has looked into it.
         """
-        passed = own.status is Status.KEPT and own.decided_by == "rule"
         for run in own.runs:
             directory = self._lab.run_directory(own.id, run.number)
-            if passed:
+            if own.status is Status.KEPT and audited:
                 keep_cache(directory)
             elif own.status not in UNDECIDED:
                 drop_cache(directory)
 
     def tidy(self) -> None:
         """Remove what is over the limit; what is needed stays, however much that is."""
+        self._sweep_snapshots()
         needed = self._needed()
         left = self._limit_bytes
         spare = [found for found in self._found() if found.experiment not in needed]
@@ -57,6 +58,16 @@ class Checkpoints:
             left -= checkpoint.bytes_on_disk
             if left < 0:
                 checkpoint.path.unlink(missing_ok=True)
+
+    def _sweep_snapshots(self) -> None:
+        """Remove what was compiled by runs of decided experiments, and is left all the same."""
+        for own in self._tree.experiments.values():
+            if own.status in UNDECIDED:
+                continue
+            for run in own.runs:
+                directory = self._lab.run_directory(own.id, run.number)
+                if run.state != "running" and snapshot_path(directory).exists():
+                    drop_cache(directory)
 
     def _needed(self) -> set[int]:
         experiments = self._tree.experiments

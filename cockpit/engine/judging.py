@@ -248,8 +248,9 @@ class Judging:
             warnings += [warning] if warning and warning != self._warned else []
             self._warned = warning
         for number in sorted(self._unwritten):
-            self._write_note(self._tree.experiments[number])
-            self._checkpoints.decided(self._tree.experiments[number])
+            self._write_note(own := self._tree.experiments[number])
+            audit = self._audit_of(own)
+            self._checkpoints.decided(own, audited=audit is not None and audit.outcome == "passed")
         if self._unwritten:
             self._checkpoints.tidy()
         self._unwritten.clear()

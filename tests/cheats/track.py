@@ -16,6 +16,7 @@ from cockpit.core.experiment import Run
 from cockpit.engine.running import ended_run
 from cockpit.executors.auditing import Audit, AuditOrder, start_audit
 from cockpit.executors.base import Assignment, Device
+from cockpit.executors.compiled import keep_cache
 from cockpit.executors.local import LocalExecutor, lab_processes, observe
 from cockpit.executors.processes import tokens_by_pid
 from cockpit.executors.sandbox import Sandbox
@@ -86,6 +87,10 @@ class Track:
             audit = self._audit(directory, text, told.checkpoint_sha256 or "")
         log = (directory / "train.log").read_bytes()[:20000].decode("utf-8", "replace")
         return Outcome(directory, state, reason, run.val_bpb, log, audit)
+
+    def keep(self, outcome: Outcome) -> None:
+        """Pass on what a run may pass on, as after a good audit."""
+        keep_cache(outcome.directory)
 
     def leftovers(self, outcome: Outcome) -> list[int]:
         """Processes of a run that is over."""

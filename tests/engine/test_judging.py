@@ -13,6 +13,7 @@ from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Ve
 from cockpit.engine.checkpoints import Checkpoints
 from cockpit.engine.judging import Judging
 from cockpit.engine.running import Ended
+from cockpit.executors.compiled import snapshot_path
 from cockpit.lab.lab import Lab
 from cockpit.lab.repo import Repo
 from cockpit.lab.rows import AuditRow
@@ -181,4 +182,35 @@ def test_checkpoints_that_somebody_may_ask_about_stay_and_the_rest_goes_under_th
 
     assert all(map(kept, (baseline, best, undecided)))
     assert [kept(number) for number in losers] == [False, False, False, True, True]
+    bench.journal.close()
+
+
+def compiles(bench: Bench, number: int) -> list[Path]:
+    """Leave what runs have compiled beside their directories."""
+    snapshots = []
+    for run in bench.own(number).runs:
+        snapshot = snapshot_path(bench.lab.run_directory(number, run.number))
+        snapshot.mkdir()
+        (snapshot / f"kernel-{number}-{run.number}").write_text("kernel")
+        snapshots.append(snapshot)
+    return snapshots
+
+
+def test_what_is_compiled_is_passed_on_after_a_good_audit_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    baseline = bench.baseline()
+    best, unsure = bench.gains(baseline), bench.gains(baseline)
+    left = [*compiles(bench, baseline), *compiles(bench, best), *compiles(bench, unsure)]
+    bench.audited(best, "passed")
+    bench.audited(unsure, "undecided")
+    assert bench.own(unsure).status is Status.BORDERLINE
+    bench.judging.settle("t")
+    waiting = [path for path in left if path.exists()]
+    bench.judging.by_hand(unsure, Event.ACCEPT, "human")
+    assert bench.own(unsure).status is Status.KEPT
+    kept = {path.name for path in (bench.lab.state / "compiled").iterdir()}
+    assert {f"kernel-{best}-1", f"kernel-{best}-2"} <= kept
+    assert not any(name.startswith(f"kernel-{unsure}-") for name in kept)
+    assert len(waiting) == 2
+    assert not any(path.exists() for path in left)
     bench.journal.close()

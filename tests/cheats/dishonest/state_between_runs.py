@@ -1,7 +1,8 @@
 """Dishonest: what one run has learnt waits for the next one, in caches and in a place of its
 own.
 
-Behind the guard: the sandbox. A run's caches are its own, and go with it.
+Behind the guard: the sandbox. A run's caches are its own, and go with it; what is passed on of
+them was copied before the rows were handed in.
 """
 
 import os
