@@ -32,6 +32,8 @@ from cockpit.lab.writing import EngineJournal
 
 BASELINE_RUNS = 2
 """Runs of the baseline before anything is judged: the least from which a spread can be had."""
+AUDIT_ATTEMPTS = 2
+"""An audit that could not be carried out is tried so often before a person is asked."""
 LOST_LIMIT = 3
 """A run lost this often counts as a crash of its experiment."""
 
@@ -154,7 +156,12 @@ class Judging:
         return verdict
 
     def due(self, own: Experiment) -> Due | None:
-        """Return what an experiment waits for; None while it runs, and once it has its verdict."""
+        """Return what an experiment waits for; None while it runs, and once it has its verdict.
+
+        What a person has kept may be a base at once, and is audited all the same.
+        """
+        if own.status is Status.KEPT and own.decided_by != "rule" and own.scores:
+            return None if self._audit_of(own) else "audit"
         if own.status not in (Status.RUNNING, Status.QUEUED):
             return None
         if any(run.state == "running" for run in own.runs):
@@ -174,7 +181,11 @@ class Judging:
             with self._journal.transaction():
                 self.claim_again(own)
                 self._decide(replace(own, status=Status.RUNNING), verdict)
-            self._tree.refresh()
+        elif own.status is Status.KEPT:
+            audit = self._audit_of(own)
+            if audit is not None and audit.outcome == "failed":
+                self._decide(own, Verdict(Event.REJECT, audit.says))
+        self._tree.refresh()
         return self._tree.experiments[number]
 
     def claim_again(self, own: Experiment) -> None:
@@ -185,14 +196,22 @@ class Judging:
 
     def audited(self, row: AuditRow) -> Experiment:
         """Record what an audit found, and the verdict that follows."""
-        self._journal.add_audit(row)
-        return self.conclude(row.experiment)
+        with self._journal.transaction():
+            self._journal.add_audit(row)
+            return self.conclude(row.experiment)
 
     def _audit_of(self, own: Experiment) -> AuditRow | None:
-        """Return the audit of what has been measured; one from before the last run is none."""
+        """Return the audit of what has been measured, where it needs no other.
+
+        One of another run than the suspect counts for nothing; one that could not be carried out
+        is tried once more.
+        """
         suspect = suspect_of(own)
         rows = self._journal.audits(own.id) if suspect is not None else []
-        return next((row for row in rows if suspect and row.run == suspect.number), None)
+        audit = next((row for row in rows if suspect and row.run == suspect.number), None)
+        if audit is not None and audit.outcome == "undecided":
+            return audit if audit.facts.get("attempt", AUDIT_ATTEMPTS) >= AUDIT_ATTEMPTS else None
+        return audit
 
     def _decide(self, own: Experiment, verdict: Verdict) -> None:
         self._journal.decide(own.id, after(own.status, verdict.event), verdict)

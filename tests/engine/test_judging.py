@@ -214,3 +214,23 @@ def test_what_is_compiled_is_passed_on_after_a_good_audit_alone(tmp_path: Path) 
     assert len(waiting) == 2
     assert not any(path.exists() for path in left)
     bench.journal.close()
+
+
+def test_an_audit_that_could_not_be_carried_out_is_tried_once_more(bench: Bench) -> None:
+    number = bench.gains(bench.baseline())
+    for attempt, status in ((1, Status.RUNNING), (2, Status.BORDERLINE)):
+        assert bench.judging.due(bench.own(number)) == "audit"
+        row = AuditRow(number, 1, time.time(), "undecided", "audit: no", {"attempt": attempt})
+        assert bench.judging.audited(row).status is status
+
+
+def test_what_a_person_keeps_is_audited_too_and_loses_its_place_where_that_fails(
+    bench: Bench,
+) -> None:
+    number = bench.claimed(bench.baseline())
+    assert bench.ends(number, 2.3).status is Status.DISCARDED
+    bench.journal.decide(number, Status.KEPT, Verdict(Event.ACCEPT, "kept by hand", "ada"))
+    assert bench.judging.due(bench.own(number)) == "audit"
+    own = bench.audited(number, "failed")
+    assert (own.status, own.reason) == (Status.DISCARDED, "audit: failed")
+    assert bench.judging.due(own) is None
