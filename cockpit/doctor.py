@@ -79,7 +79,7 @@ def _sandbox(lab: Lab, settings: Settings, device: Device) -> Check:
 
 def _probed(lab: Lab, settings: Settings, device: Device) -> Sandbox:
     place = lab.state if lab.state.is_dir() else lab.root
-    return probe(place, device, wanted=settings.sandbox or "auto")
+    return probe(place, device, wanted=settings.sandbox or "auto", modules=("torch",))
 
 
 def _device_words(device: Device) -> str:

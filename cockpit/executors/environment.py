@@ -52,6 +52,7 @@ def training_environment(
         "TMPDIR": str(directory / "tmp"),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
         "TRITON_CACHE_DIR": str(cache / "triton"),
+        "CUDA_CACHE_PATH": str(cache / "cuda"),
         "OMP_NUM_THREADS": str(device.threads),
         "MKL_NUM_THREADS": str(device.threads),
         # On the CPU the empty list hides every GPU.

@@ -24,12 +24,12 @@ TRIAL_SECONDS = 60.0
 """CUDA's first start can take long; without a GPU a trial takes 50 ms."""
 
 TRIAL = """
-import ctypes, json, os, socket
+import ctypes, importlib, json, os, socket
 given = json.loads(os.environ["COCKPIT_TRIAL"])
 def can(attempt):
     try:
         attempt()
-    except OSError:
+    except (OSError, ImportError):
         return False
     return True
 can(lambda: open(given["elsewhere"], "w"))
@@ -52,9 +52,10 @@ print(json.dumps({
     "write to its directory": can(keep),
     "use a file handed in": can(lambda: os.pread(given["descriptor"], 1, 0)),
     "use its GPU": not given["gpu"] or can(ask_gpu),
+    "import " + ", ".join(given["modules"]):
+        can(lambda: [importlib.import_module(name) for name in given["modules"]]),
 }))
 """
-MUST = ("write to its directory", "use a file handed in", "use its GPU")
 MUST_NOT = ("read a secret file", "write elsewhere", "reach the network")
 
 
@@ -69,17 +70,19 @@ def probe(
     python: str = sys.executable,
     wanted: Wanted = "auto",
     hidden: tuple[Path, ...] = (),
+    modules: tuple[str, ...] = (),
 ) -> Sandbox:
     """The best sandbox that works here, or the one that is wanted. Tried once a process.
 
     Run directories are below `state_directory`; it is out of sight, as are homes and `hidden`,
-    such as the cache of corpora. Raises ExecutorError when a wanted one does not work, or there
-    is none of that name.
+    such as the cache of corpora. With `modules` it is also tried whether Python can import these;
+    what it can't do outside either is not held against a sandbox. Raises ExecutorError when a
+    wanted one does not work, or there is none of that name.
     """
     if wanted not in ("auto", *LEVELS):
         raise ExecutorError(f"no sandbox {wanted!r}: there are auto, {', '.join(LEVELS)}")
     environ = tuple(sorted(os.environ.items()))
-    return _probe(state_directory.resolve(), device, python, wanted, hidden, environ)
+    return _probe(state_directory.resolve(), device, python, wanted, hidden, modules, environ)
 
 
 @functools.lru_cache(maxsize=16)
@@ -89,12 +92,14 @@ def _probe(
     python: str,
     wanted: Wanted,
     hidden: tuple[Path, ...],
+    modules: tuple[str, ...],
     environ: tuple[tuple[str, str], ...],
 ) -> Sandbox:
     refused: list[str] = []
+    trial = Trial(state, device, modules)
     for made in _possible(state, device, python, wanted, hidden, dict(environ), refused):
         try:
-            try_out(made, state, device)
+            trial.of(made)
         except (TrialError, OSError) as error:
             refused.append(f"{made.level}: {error}")
         else:
@@ -171,41 +176,74 @@ def _closed_to_others(paths: Iterable[Path]) -> Path | None:
     return None
 
 
-def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
-    """Run a trial in the sandbox; raises TrialError if it does not hold what it promises."""
-    with (
-        tempfile.TemporaryDirectory(prefix="trial-", dir=state_directory) as scratch,
-        socket.create_server(("127.0.0.1", 0)) as server,
-        contextlib.ExitStack() as stack,
-    ):
-        place = Path(scratch)
-        place.chmod(0o711)
-        stack.callback(release, place / "run")
-        (place / "run").mkdir()
-        secret = os.open(place / "secret", os.O_RDWR | os.O_CREAT, 0o600)
-        os.write(secret, b"secret")
-        given = {
-            "secret": str(place / "secret"),
-            "elsewhere": str(place / "elsewhere"),
-            "port": server.getsockname()[1],
-            "descriptor": secret,
-            "gpu": device.kind == "cuda",
-        }
+class Trial:
+    """A program that is run in every sandbox that may do, and once outside to compare."""
+
+    def __init__(self, state_directory: Path, device: Device, modules: tuple[str, ...]) -> None:
+        self._state_directory = state_directory
+        self._device = device
+        self._modules = modules
+        self._outside: dict[str, bool] | None = None
+
+    def of(self, sandbox: Sandbox) -> None:
+        """Raise TrialError if the sandbox does not hold what it promises."""
+        could = self._run(sandbox)
+        failed = [f"it could {what}" for what in MUST_NOT if could.pop(what)]
+        if not all(could.values()):
+            if self._outside is None:
+                self._outside = self._run(Sandbox("none", sandbox.python))
+            failed += [
+                f"it could not {what}"
+                for what, done in could.items()
+                if not done and self._outside[what]
+            ]
+        if failed:
+            raise TrialError(", ".join(failed))
+
+    def _run(self, sandbox: Sandbox) -> dict[str, bool]:
+        """What the program could do, in the words of TRIAL and MUST_NOT."""
+        with (
+            tempfile.TemporaryDirectory(prefix="trial-", dir=self._state_directory) as scratch,
+            socket.create_server(("127.0.0.1", 0)) as server,
+            contextlib.ExitStack() as stack,
+        ):
+            place = Path(scratch)
+            place.chmod(0o711)
+            (place / "run").mkdir()
+            stack.callback(release, place / "run")
+            secret = os.open(place / "secret", os.O_RDWR | os.O_CREAT, 0o600)
+            stack.callback(os.close, secret)
+            os.write(secret, b"secret")
+            given = {
+                "secret": str(place / "secret"),
+                "elsewhere": str(place / "elsewhere"),
+                "port": server.getsockname()[1],
+                "descriptor": secret,
+                "gpu": self._device.kind == "cuda",
+                "modules": self._modules,
+            }
+            could = self._answer(sandbox, place / "run", given, secret)
+            # Inside, the same name may lead to a place of its own.
+            return could | {"write elsewhere": (place / "elsewhere").exists()}
+
+    def _answer(
+        self, sandbox: Sandbox, run_directory: Path, given: dict[str, object], descriptor: int
+    ) -> dict[str, bool]:
         confined = confine(
             TRIAL,
             sandbox=sandbox,
-            run_directory=place / "run",
-            trainer_directory=place / "run",
-            device=device,
+            run_directory=run_directory,
+            trainer_directory=run_directory,
+            device=self._device,
             token=secrets.token_hex(8),
             environ=os.environ,
         )
         try:
             tried = subprocess.run(
                 confined.command,
-                cwd=place / "run",
+                cwd=run_directory,
                 env=confined.environment | {"COCKPIT_TRIAL": json.dumps(given)},
-                pass_fds=[secret],
+                pass_fds=[descriptor],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -215,15 +253,7 @@ def try_out(sandbox: Sandbox, state_directory: Path, device: Device) -> None:
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise TrialError(str(error)) from error
-        finally:
-            os.close(secret)
-        # Inside, the same name may lead to a place of its own.
-        wrote_elsewhere = (place / "elsewhere").exists()
-    if tried.returncode:
-        words = tried.stderr.strip().rpartition("\n")[2] or f"exit code {tried.returncode}"
-        raise TrialError(words[:200])
-    could = json.loads(tried.stdout) | {"write elsewhere": wrote_elsewhere}
-    failed = [f"it could not {what}" for what in MUST if not could[what]]
-    failed += [f"it could {what}" for what in MUST_NOT if could[what]]
-    if failed:
-        raise TrialError(", ".join(failed))
+        if tried.returncode:
+            words = tried.stderr.strip().rpartition("\n")[2] or f"exit code {tried.returncode}"
+            raise TrialError(words[:200])
+        return dict(json.loads(tried.stdout))

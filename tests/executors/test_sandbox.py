@@ -366,6 +366,28 @@ def test_a_bubblewrap_that_is_refused_is_not_taken(
         bubblewrap.ways.cache_clear()
 
 
+def test_a_sandbox_in_which_a_module_is_not_found_is_not_taken(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = next((level for level in LEVELS if works(bench.state, level)), "none")
+    if wanted == "none":
+        pytest.skip("no sandbox works here")
+    # Found by its place only, which nobody knows to show.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "hidden_module.py").touch()
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{elsewhere}" exec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    found = probe(bench.state, CPU, python=str(python), modules=("hidden_module",))
+    assert found.level == "none"
+    assert "it could not import hidden_module" in found.says
+    # What can't be had outside either is no fault of a sandbox.
+    assert probe(bench.state, CPU, wanted=wanted, modules=("no_such_module",)).level == wanted
+
+
 def test_a_sandbox_starts_in_a_few_hundredths_of_a_second(boxed: Any, tmp_path: Path) -> None:
     def seconds(sandbox: Sandbox) -> float:
         place = boxed.state / sandbox.level
