@@ -56,7 +56,7 @@ def take_back(directory: Path) -> None:
                 path.unlink()
 
 
-def close_off(paths: Iterable[Path]) -> None:
+def shut(paths: Iterable[Path]) -> None:
     """Keep other users out of what is ours; for kernels that have no better means."""
     for path in paths:
         with contextlib.suppress(OSError):

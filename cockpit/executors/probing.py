@@ -104,7 +104,7 @@ def _probe(
             refused.append(f"{made.level}: {error}")
         else:
             if made.level == "user" and not made.landlock:
-                _close_off(state, hidden)
+                close_off(state, hidden)
             return Sandbox(**made.encode() | {"why": "; ".join(dict.fromkeys(refused))})
     if wanted not in ("auto", "none"):
         raise ExecutorError(f"the sandbox {wanted} does not work here: {'; '.join(refused)}")
@@ -158,13 +158,15 @@ def _possible(
             refused.append("landlock: this kernel has none, or it is too old")
 
 
-def _close_off(state: Path, hidden: Iterable[Path]) -> None:
+def close_off(state: Path, hidden: Iterable[Path]) -> None:
     """Shut out the users of runs, who would see whatever is open to everybody.
 
-    Run directories shut themselves; the way to them, and to the trainer, stays open.
+    Run directories shut themselves; the way to them, and to the trainer, stays open. Of a cache
+    only the corpora are closed: it may be a directory that others use.
     """
     ways = {state / name for name in ("runs", "spares", "trainer", "preflight")}
-    owners.close_off([*hidden, *(path for path in state.iterdir() if path not in ways)])
+    ours = [path for path in state.iterdir() if path not in ways]
+    owners.shut([*ours, *(path / "corpora" for path in hidden)])
 
 
 def _closed_to_others(paths: Iterable[Path]) -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.executors import bubblewrap, confinement, owners, places
+from cockpit.executors import bubblewrap, confinement, places, probing
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.local import LocalExecutor, observe, stop
 from cockpit.executors.probing import probe
@@ -288,7 +288,7 @@ def test_without_landlock_a_user_is_shut_out_of_what_is_open(boxed: Any) -> None
     if level_of(boxed) != "user":
         pytest.skip("the others do not need it")
     cache = boxed.state.parent / "cache"
-    cache.mkdir(mode=0o755)
+    (cache / "corpora").mkdir(parents=True)
     (boxed.state / "journal.db").write_text("scores")
     alone = replace(boxed.executor.sandbox, landlock=False)
     boxed.executor = LocalExecutor(
@@ -296,11 +296,11 @@ def test_without_landlock_a_user_is_shut_out_of_what_is_open(boxed: Any) -> None
     )
     other = boxed.start("open('checkpoint.pt', 'w').write('weights')\nharness.result()")
     boxed.exit(other)
-    owners.close_off([cache, boxed.state / "journal.db"])
+    probing.close_off(boxed.state, [cache])
     got = attempts(
         boxed,
         journal=f"open({str(boxed.state / 'journal.db')!r}).read()",
-        corpora=f"os.listdir({str(cache)!r})",
+        corpora=f"os.listdir({str(cache / 'corpora')!r})",
         weights=f"open({str(other / 'checkpoint.pt')!r}).read()",
         listed=f"os.listdir({str(other)!r})",
         home="os.listdir('/root')",
