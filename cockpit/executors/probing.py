@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cockpit.executors import bubblewrap, confinement, owners, places
@@ -105,11 +106,15 @@ def _probe(
         else:
             if made.level == "user" and not made.landlock:
                 close_off(state, hidden)
-            return Sandbox(**made.encode() | {"why": "; ".join(dict.fromkeys(refused))})
+            return replace(made, why=_reasons(refused))
     if wanted not in ("auto", "none"):
-        raise ExecutorError(f"the sandbox {wanted} does not work here: {'; '.join(refused)}")
-    why = "as you wished" if wanted == "none" else "; ".join(dict.fromkeys(refused))
-    return Sandbox("none", python, why)
+        raise ExecutorError(f"the sandbox {wanted} does not work here: {_reasons(refused)}")
+    return Sandbox("none", python, "as you wished" if wanted == "none" else _reasons(refused))
+
+
+def _reasons(refused: list[str]) -> str:
+    """In one line; what stands in the way of bubblewrap does so in each of its ways."""
+    return "; ".join(dict.fromkeys(refused))
 
 
 def _possible(
