@@ -150,10 +150,19 @@ def table(mode: str) -> Iterator[object]:
         if name == "picked_seed":
             continue  # nothing but the guard looks at it, so there is nothing to run
         if mode == "sandboxed":
-            yield pytest.param(name, mode, id=f"{name}-{mode}-{case.layer}")
+            marks = [pytest.mark.slow] if name in ALIKE else []
+            yield pytest.param(name, mode, id=f"{name}-{mode}-{case.layer}", marks=marks)
         elif case.alone or case.in_both:
             layer = case.alone[0] if case.alone else case.layer
-            yield pytest.param(name, mode, id=f"{name}-{mode}-{layer}")
+            marks = [] if case.alone else [pytest.mark.slow]
+            yield pytest.param(name, mode, id=f"{name}-{mode}-{layer}", marks=marks)
+
+
+ALIKE = {
+    "training_in_evaluation", "leaving_with_a_good_result", "targets_from_the_frames",
+    "replaced_loss", "slow_clock", "future_sum", "rewritten_checkpoint",
+}  # fmt: skip
+"""Caught as others of the table are: left to `pytest -m slow`, with what holds in both modes."""
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ class Task(TaskInfo):
             return chunk[:, :-1].contiguous(), chunk[:, 1:].contiguous()
         if self._over:
             raise HarnessError(
-                "the clock: a batch was asked for after the budget; end the loop when task.done"
+                "the clock: a batch was asked for after the budget; train `while not task.done`"
             )
         batches = self._batches or self._start_clock()
         self._tokens += rows * self.sequence_length

@@ -171,8 +171,11 @@ def _night(
 def _sandbox(lab: Lab, settings: Settings, opening: Opening, device: Device) -> Sandbox:
     """Find out what can confine the trainings on a device; raises `LabError`."""
     cache = opening.corpus.directory.parents[2]
+    wanted = settings.sandbox or "auto"
+    # A GPU's torch needs more of the machine than one can know: there it is tried too.
+    modules = () if device.kind == "cpu" else ("torch",)
     try:
-        return probe(lab.state, device, wanted=settings.sandbox or "auto", hidden=(cache,))
+        return probe(lab.state, device, wanted=wanted, hidden=(cache,), modules=modules)
     except ExecutorError as error:
         raise LabError(str(error)) from error
 

@@ -44,6 +44,7 @@ def test_a_night_measures_the_baseline_twice_and_judges_every_experiment(
     assert kills.faults(lab) == []
 
 
+@pytest.mark.slow
 def test_the_ledger_adds_up_to_slots_times_wall_clock(lab: Path) -> None:
     cockpit(lab, "run", "--max-experiments", "1")
     told = status(lab)
@@ -90,6 +91,7 @@ def test_a_start_after_a_kill_keeps_the_limits_and_the_tag_of_the_night(
     assert total == pytest.approx(told["slots"] * told["elapsed_seconds"], abs=0.2)
 
 
+@pytest.mark.slow
 def test_the_last_experiment_is_judged_although_its_run_was_lost(
     lab: Path, wait_until: Wait
 ) -> None:

@@ -242,6 +242,7 @@ def test_a_fault_that_may_be_the_machines_decides_nothing(lab: Lab, name: str) -
     assert UNLUCKY[name][1] in found.says
 
 
+@pytest.mark.slow
 def test_a_model_that_never_answers_is_given_up_undecided(lab: Lab) -> None:
     order = lab.score("hang", seeing("while True: pass"), scored="")
     found = lab.audit(replace(order, deadline_seconds=25.0))

@@ -178,6 +178,7 @@ def test_code_for_a_gpu_passes_with_advice_where_the_slot_has_one(
     assert not rehearse(*change).ok
 
 
+@pytest.mark.slow
 def test_a_step_that_takes_too_long_is_advised_of(rehearse: Callable[..., Preflight]) -> None:
     found = rehearse(SEE, "import time; time.sleep(600)", deadline_seconds=20.0)
     assert found.ok

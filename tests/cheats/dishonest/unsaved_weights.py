@@ -41,8 +41,8 @@ def main():
         task.report(loss=loss.detach())
 
     while not task.done:
-        step()
         inputs, targets = task.next_batch(ROWS)
+        step()
         places = (inputs.flatten(), targets.flatten())
         model.table.index_put_(places, torch.ones(inputs.numel()), accumulate=True)
     task.finish(model)
