@@ -31,14 +31,18 @@ def standing(briefing: Briefing, past: Past) -> str:
         lines.append(line + ".")
     if ideas:
         kept = sum(e.status == Status.KEPT for e in ideas)
-        lines.append(f"{len(ideas)} experiments have a verdict, {kept} of them were kept.")
+        lines.append(f"Verdicts so far: {_counted(len(ideas), 'experiment')}, {kept} kept.")
     else:
         lines.append("No experiment has a verdict yet: yours is among the first.")
     return "\n".join([*lines, _noise(briefing, base.runs if base else 0)])
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s'[: count != 1]}"
+
+
 def _runs(count: int) -> str:
-    return f"{count} run{'s'[: count != 1]}"
+    return _counted(count, "run")
 
 
 def _noise(briefing: Briefing, base_runs: int) -> str:
@@ -47,8 +51,8 @@ def _noise(briefing: Briefing, base_runs: int) -> str:
         return "Noise: not known yet, so that small gains can't be told from nothing."
     known = (
         f"Noise: two runs of the same code differ by chance; the standard deviation of val_bpb is "
-        f"{noise.sigma:.4f}, estimated from {_runs(noise.runs)} with {noise.degrees} degrees of "
-        "freedom."
+        f"{noise.sigma:.4f}, estimated from {_runs(noise.runs)} "
+        f"({_counted(noise.degrees, 'degree')} of freedom)."
     )
     seen = smallest_gain(noise, base_runs, 1, ASK_ABOVE)
     kept = smallest_gain(noise, base_runs, KEEP_RUNS, KEEP_ABOVE)

@@ -150,7 +150,7 @@ def test_the_newest_experiment_and_the_counts_are_there_when_nothing_else_is() -
     text = told(replace(briefing, token_limit=4_200))
     assert "#300 " in text
     assert "#250 " not in text
-    assert "300 experiments have a verdict" in text
+    assert "Verdicts so far: 300 experiments" in text
 
 
 def test_an_estimate_of_tokens_counts_bytes() -> None:
