@@ -10,9 +10,12 @@ for the rule and for the recovery after a crash can be read in one place.
 Everything here is frozen: the journal holds the truth, these are pictures of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from cockpit.core.edits import Edit, edits_from_json
 
 
 class Status(StrEnum):
@@ -86,8 +89,18 @@ def after(status: Status, event: Event) -> Status:
 
 
 @dataclass(frozen=True, slots=True)
+class HintAnswer:
+    """What a proposer did with a hint."""
+
+    hint: int
+    applied: bool
+    why: str = ""
+    """Why not now; or how, where it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """An idea and the change that tries it; exactly one of `constants`, `train_py` is set."""
+    """An idea and its change: exactly one of `constants`, `edits`, `train_py` is set."""
 
     title: str
     proposer: str
@@ -97,6 +110,32 @@ class Proposal:
     """New values of UPPER_CASE constants of the base's train.py; re-applied on a newer base."""
     train_py: str | None = None
     """A whole train.py."""
+    edits: tuple[Edit, ...] | None = None
+    """Search and replace on the base's train.py; re-applied on a newer base."""
+    predicted: float | None = None
+    """The change of val_bpb that its author expects; negative is better."""
+    hints: tuple[HintAnswer, ...] = ()
+    """What became of the hints that stood."""
+    program: str | None = None
+    """Version of program.md that it was made under: see `core.briefing.version_of`."""
+    model: str | None = None
+    """The model that had it, where one did."""
+    repair_of: int | None = None
+    """The experiment whose crash it mends."""
+    order: int | None = None
+    """The hint that ordered it: it goes before all others."""
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Proposal":
+        """Return the proposal that `asdict` made JSON of; fields of a newer cockpit are left out.
+
+        Raises `KeyError`, `TypeError` or `EditError` where it is none.
+        """
+        known = {name: value for name, value in fields.items() if name in cls.__slots__}
+        edits = known.get("edits")
+        known["edits"] = edits_from_json(edits) if edits is not None else None
+        known["hints"] = tuple(HintAnswer(**answer) for answer in known.get("hints") or ())
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +228,18 @@ class Hint:
     at: float
     """Unix seconds."""
     state: str = "queued"
-    """`queued`, `seen`, `applied` or `withdrawn`."""
+    """`queued`, `seen`, `applied`, `declined` (not now, and why) or `withdrawn`."""
     experiment: int | None = None
-    """The experiment that applied it."""
+    """The experiment that answered it last."""
+    once: bool = False
+    """For the next proposal only."""
+    order: bool = False
+    """A direct order: the next proposal is this."""
+    why: str = ""
+    """What its reader said to it."""
+
+    @property
+    def open(self) -> bool:
+        """Tell whether it belongs into the next prompt."""
+        spent = (self.once or self.order) and self.state != "queued"
+        return self.state != "withdrawn" and not spent
