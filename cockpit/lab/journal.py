@@ -19,11 +19,13 @@ from cockpit.core.ledger import SlotLedger
 from cockpit.lab.rows import (
     SCHEMA,
     AuditRow,
+    Call,
     Command,
     DecisionEvent,
     EngineRow,
     Message,
     Night,
+    Stream,
     Tag,
 )
 
@@ -39,6 +41,10 @@ RUN_COLUMNS = (
     "experiment, number, seed, setup, slot, state, started_at, ended_at, val_bpb, "
     "training_seconds, total_seconds, startup_seconds, evaluation_seconds, "
     "peak_memory_bytes, tokens, steps, parameters, reason, named"
+)
+CALL_COLUMNS = (
+    "id, at, night, proposer, model, purpose, experiment, prompt_tokens, completion_tokens, "
+    "dollars, seconds, outcome"
 )
 EXPERIMENT_COLUMNS = (
     "id, tag, parent, title, proposer, status, created_at, commit_hash, hypothesis, "
@@ -191,14 +197,13 @@ class Journal:
 
     def proposal(self, experiment: int) -> Proposal:
         """Return the proposal behind an experiment."""
-        return Proposal(
-            **json.loads(self._one("SELECT proposal FROM experiment WHERE id = ?", experiment))
-        )
+        text = self._one("SELECT proposal FROM experiment WHERE id = ?", experiment)
+        return Proposal.from_json(json.loads(text))
 
     def proposals(self, tag: str) -> dict[int, Proposal]:
         """Return the proposals of a tag by experiment id."""
         return {
-            row[0]: Proposal(**json.loads(row[1]))
+            row[0]: Proposal.from_json(json.loads(row[1]))
             for row in self._db.execute("SELECT id, proposal FROM experiment WHERE tag = ?", (tag,))
         }
 
@@ -278,11 +283,13 @@ class Journal:
 
     def hints(self) -> list[Hint]:
         """Return all hints, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, text, author, at, state, experiment, once, direct, why "
+            "FROM hint ORDER BY id"
+        )
         return [
-            Hint(*row)
-            for row in self._db.execute(
-                "SELECT id, text, author, at, state, experiment FROM hint ORDER BY id"
-            )
+            Hint(number, text, author, at, state, experiment, bool(once), bool(direct), why)
+            for number, text, author, at, state, experiment, once, direct, why in rows
         ]
 
     def messages(self, after_id: int = 0, limit: int = 2000) -> list[Message]:
@@ -293,6 +300,38 @@ class Journal:
             (after_id, limit),
         ).fetchall()
         return [Message(*row) for row in reversed(rows)]
+
+    def said(self, role: str) -> list[str]:
+        """Return the texts of all messages of one role, oldest first."""
+        found = self._db.execute("SELECT text FROM message WHERE role = ? ORDER BY id", (role,))
+        return [row[0] for row in found]
+
+    def streams(self) -> list[Stream]:
+        """Return what is being written at this moment, by who writes it."""
+        return [
+            Stream(*row)
+            for row in self._db.execute(
+                "SELECT speaker, about, text, started_at FROM stream ORDER BY started_at"
+            )
+        ]
+
+    def calls(self, night: int | None = None) -> list[Call]:
+        """Return the calls of models, of one night or of all, oldest first."""
+        return [
+            Call(*row)
+            for row in self._db.execute(
+                f"SELECT {CALL_COLUMNS} FROM call WHERE ?1 IS NULL OR night = ?1 ORDER BY id",  # noqa: S608
+                (night,),
+            )
+        ]
+
+    def dollars(self, night: int) -> float:
+        """Return what the calls of a night have cost so far, as far as their price is known."""
+        return float(self._one("SELECT total(dollars) FROM call WHERE night = ?", night))
+
+    def programs(self) -> dict[str, str]:
+        """Return every text of program.md that a proposal was made under, by version."""
+        return dict(self._db.execute("SELECT version, text FROM program ORDER BY at"))
 
     def command(self, number: int) -> Command | None:
         """Return a row of the inbox, or None."""

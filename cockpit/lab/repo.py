@@ -174,6 +174,14 @@ class Repo:
             at += size + 1
         return contents
 
+    def object_names(self, names: Sequence[str]) -> list[str | None]:
+        """Return the hashes of many objects (`hash` or `commit:path`), None where missing."""
+        if not names:
+            return []
+        data = "".join(f"{name}\n" for name in names).encode()
+        out = self._git.run("cat-file", "--batch-check=%(objectname)", data=data).decode()
+        return [None if " " in line else line for line in out.splitlines()]
+
     def commits(self, hashes: Sequence[str]) -> dict[str, Commit]:
         """Return the commits of these hashes that exist."""
         found = zip(hashes, self.read_objects(hashes), strict=True)

@@ -64,6 +64,21 @@ SCHEMA = (
     ALTER TABLE engine ADD COLUMN sandbox TEXT NOT NULL DEFAULT '';
     ALTER TABLE run ADD COLUMN named TEXT;
     """,
+    """
+    ALTER TABLE hint ADD COLUMN once INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hint ADD COLUMN direct INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hint ADD COLUMN why TEXT NOT NULL DEFAULT '';
+    CREATE TABLE call (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, night INTEGER NOT NULL,
+        proposer TEXT NOT NULL, model TEXT NOT NULL, purpose TEXT NOT NULL,
+        experiment INTEGER, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        dollars REAL, seconds REAL NOT NULL, outcome TEXT NOT NULL);
+    CREATE INDEX call_night ON call (night);
+    CREATE TABLE stream (
+        speaker TEXT PRIMARY KEY, about TEXT NOT NULL, text TEXT NOT NULL,
+        started_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE program (version TEXT PRIMARY KEY, text TEXT NOT NULL, at REAL NOT NULL);
+    """,
 )
 """One script a version; `user_version` says how many of them a file has seen."""
 
@@ -156,6 +171,41 @@ class Message:
     author: str
     text: str
     experiment: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that is being written."""
+
+    speaker: str
+    """Who writes: a proposer's name, or `answer` where it is to a question."""
+    about: str
+    """What it is: `proposing`, `mending`, `answering`, in a few words."""
+    text: str
+    """The end of what is there so far."""
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model, and what it took."""
+
+    id: int
+    at: float
+    night: int
+    proposer: str
+    model: str
+    purpose: str
+    """`proposal`, `repair`, `question` or `probe`."""
+    experiment: int | None
+    """The experiment that came of it; None where none did."""
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+    """None where the price of the model is not known."""
+    seconds: float
+    outcome: str
+    """`ok`, or what went wrong in a few words."""
 
 
 @dataclass(frozen=True, slots=True)

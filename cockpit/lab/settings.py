@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.core import schedule as schedules
 from cockpit.core.constraints import Constraint, ConstraintError
 from cockpit.lab.lab import SettingsError
 from cockpit.lab.tags import valid_tag
@@ -28,7 +29,35 @@ class Settings:
     duration_seconds: float | None = None
     """Begin nothing new after this long."""
     proposer: str | None = None
-    """Who has the ideas."""
+    """Who has the ideas: a name, or a mix such as `llm:3,search:1`."""
+    model: tuple[str, ...] | None = None
+    """Models for `llm`, in litellm's names; the next one is taken where one fails."""
+    api_base: str | None = None
+    """Address of a server of one's own that speaks the OpenAI protocol."""
+    max_cost: float | None = None
+    """Dollars that a night may cost; at the limit it goes on with `search`."""
+    model_prices: tuple[tuple[str, float, float], ...] | None = None
+    """Model, dollars per million tokens read, dollars per million written."""
+    prompt_tokens: int | None = None
+    """Length of a prompt at most."""
+    answer_tokens: int | None = None
+    """Length of an answer at most."""
+    silence_seconds: float | None = None
+    """A model that says nothing for so long has failed."""
+    think_ahead: bool | None = None
+    """Propose while a run trains (the default); else only once its result is known."""
+    repairs: int | None = None
+    """How often an answer that can't be used goes back to the model."""
+    agent: str | None = None
+    """For `command`: a preset's name, or a command line."""
+    agent_keys: tuple[str, ...] | None = None
+    """Names of the variables that the agent may see beside its preset's."""
+    agent_config: tuple[str, ...] | None = None
+    """Paths of its configuration, beside its preset's."""
+    agent_seconds: float | None = None
+    """How long the agent may take for one proposal."""
+    unsafe_agent: bool | None = None
+    """Run the agent without a sandbox where there is none."""
     tag: str | None = None
     """The line of research to continue or begin."""
     start_from: str | None = None
@@ -68,8 +97,11 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))
-        if isinstance(self.constraints, list):
-            object.__setattr__(self, "constraints", tuple(self.constraints))
+        for name in ("constraints", "model", "model_prices", "agent_keys", "agent_config"):
+            value = getattr(self, name)
+            if isinstance(value, list):
+                tuples = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+                object.__setattr__(self, name, tuples)
 
 
 # ---- one reader a kind of value ---------------------------------------------------------------
@@ -155,6 +187,57 @@ def _constraints(value: object) -> tuple[str, ...]:
         raise SettingsError(str(error)) from None
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """Read a list of texts, or one with commas."""
+    given = value if isinstance(value, list) else str(value).split(",")
+    names = tuple(str(name).strip() for name in given if str(name).strip())
+    if not names or any(not isinstance(name, str) for name in given):
+        raise SettingsError(f"{value!r} is no list of names")
+    return names
+
+
+def _prices(value: object) -> tuple[tuple[str, float, float], ...]:
+    wanted = 'a table such as {"openai/my-model" = [0.15, 0.60]} (dollars per million tokens)'
+    if not isinstance(value, dict):
+        raise SettingsError(f"{value!r} is not {wanted}")
+    prices = []
+    for model, pair in value.items():
+        numbers = pair if isinstance(pair, list) else []
+        if len(numbers) != 2 or any(
+            isinstance(n, bool) or not isinstance(n, int | float) or not 0 <= n < math.inf
+            for n in numbers
+        ):
+            raise SettingsError(f"{model}: {pair!r} is not {wanted}")
+        prices.append((str(model), float(numbers[0]), float(numbers[1])))
+    return tuple(prices)
+
+
+def _dollars(value: object) -> float:
+    """Read a limit of money; `10` and `$10` are the same, 0 spends nothing."""
+    text = str(value).strip().removeprefix("$") if isinstance(value, str) else value
+    try:
+        dollars = float(text)  # type: ignore[arg-type]  # what is no number is refused
+    except (TypeError, ValueError):
+        dollars = -1.0
+    if isinstance(value, bool) or not 0 <= dollars < math.inf:
+        raise SettingsError(f"{value!r} is no amount of dollars such as 10 or 2.50")
+    return dollars
+
+
+def _repairs(value: object) -> int:
+    number = _whole(value)
+    if not 0 <= number <= 10:
+        raise SettingsError(f"{value!r} is not a number of repairs from 0 to 10")
+    return number
+
+
+def _proposer(value: object) -> str:
+    try:
+        return str(schedules.parse(_text(value)))
+    except schedules.ScheduleError as error:
+        raise SettingsError(str(error)) from None
+
+
 def _sandbox(value: object) -> str:
     if value not in SANDBOXES:
         raise SettingsError(f"{value!r} is no sandbox: choose from {', '.join(SANDBOXES)}")
@@ -172,7 +255,21 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "budget": ("budget_seconds", parse_duration),
     "max_experiments": ("max_experiments", _count),
     "duration": ("duration_seconds", parse_duration),
-    "proposer": ("proposer", _text),
+    "proposer": ("proposer", _proposer),
+    "model": ("model", _names),
+    "api_base": ("api_base", _text),
+    "max_cost": ("max_cost", _dollars),
+    "model_prices": ("model_prices", _prices),
+    "prompt_tokens": ("prompt_tokens", _count),
+    "answer_tokens": ("answer_tokens", _count),
+    "silence": ("silence_seconds", parse_duration),
+    "think_ahead": ("think_ahead", _truth),
+    "repairs": ("repairs", _repairs),
+    "agent": ("agent", _text),
+    "agent_keys": ("agent_keys", _names),
+    "agent_config": ("agent_config", _names),
+    "agent_timeout": ("agent_seconds", parse_duration),
+    "unsafe_agent": ("unsafe_agent", _truth),
     "tag": ("tag", _tag),
     "start_from": ("start_from", _text),
     "corpus": ("corpus", _text),

@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from cockpit.core.experiment import Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.journal import Journal
-from cockpit.lab.rows import AuditRow, EngineRow
+from cockpit.lab.rows import AuditRow, Call, EngineRow, Stream
 
 
 class EngineJournal(Journal):
@@ -167,14 +167,59 @@ class EngineJournal(Journal):
             )  # fmt: skip
             self._touch(audit.experiment)
 
-    def add_hint(self, text: str, author: str) -> int:
-        """Record a hint and return its id."""
+    def add_hint(self, text: str, author: str, *, once: bool = False, order: bool = False) -> int:
+        """Record a hint, or a direct order, and return its id."""
         with self.transaction():
             cursor = self._db.execute(
-                "INSERT INTO hint (text, author, at, state) VALUES (?, ?, ?, 'queued')",
-                (text, author, time.time()),
+                "INSERT INTO hint (text, author, at, state, once, direct) "
+                "VALUES (?, ?, ?, 'queued', ?, ?)",
+                (text, author, time.time(), once, order),
             )
         return int(cursor.lastrowid or 0)
+
+    def change_hint(self, number: int, **columns: Any) -> None:
+        """Set columns of a hint: `text`, `state`, `experiment`, `why`."""
+        self._update("hint", "id", number, columns)
+
+    def set_stream(self, stream: Stream) -> None:
+        """Show an answer as far as it is written, over what the same speaker wrote before."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?)",
+                (stream.speaker, stream.about, stream.text, stream.started_at),
+            )
+
+    def end_stream(self, speaker: str | None = None) -> None:
+        """Take away what a speaker was writing, or what anybody was."""
+        with self.transaction():
+            self._db.execute("DELETE FROM stream WHERE ?1 IS NULL OR speaker = ?1", (speaker,))
+
+    def add_call(self, call: Call) -> int:
+        """Record a call of a model and return its number; `call.id` is not looked at."""
+        values = asdict(call)
+        del values["id"]
+        with self.transaction():
+            cursor = self._db.execute(
+                f"INSERT INTO call ({', '.join(values)}) "  # noqa: S608 own names
+                f"VALUES ({', '.join('?' * len(values))})",
+                tuple(values.values()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def assign_calls(self, calls: Sequence[int], experiment: int) -> None:
+        """Say which experiment calls of a model led to."""
+        with self.transaction():
+            self._db.executemany(
+                "UPDATE call SET experiment = ? WHERE id = ?",
+                [(experiment, number) for number in calls],
+            )
+
+    def keep_program(self, version: str, text: str) -> None:
+        """Keep a text of program.md, once."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO program VALUES (?, ?, ?)", (version, text, time.time())
+            )
 
     def add_message(self, role: str, author: str, text: str, experiment: int | None = None) -> None:
         """Add a line to the conversation of the agent pane."""
