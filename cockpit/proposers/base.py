@@ -1,9 +1,10 @@
 """The contract of a proposer, and the child process that one lives in.
 
-A proposer is a child of the engine that speaks JSON lines: a request comes in on its
-standard input, an answer goes out on its standard output, everything else it says goes to
-the engine's log. It writes nothing, knows nothing but what the request tells, and ends
-when its standard input closes, so that none outlives its engine.
+A proposer is a child of the engine that speaks JSON lines: an order comes in on its standard
+input; on its standard output go events while it works (what it is writing, what a call of a
+model took, what holds it up) and one answer; everything else it says goes to the engine's
+log. It writes nothing, knows nothing but what the order tells, and ends when its standard
+input closes, so that none outlives its engine.
 """
 
 import contextlib
@@ -16,59 +17,90 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cockpit
+from cockpit.core.briefing import Briefing
+from cockpit.core.edits import EditError
 from cockpit.core.experiment import Proposal
+from cockpit.core.schedule import KINDS
 from cockpit.lab.lab import LabError
 
-KINDS = ("search",)
-"""The proposers there are; each is the module of its name."""
 NICENESS = 10
 """A proposer never competes with a training for a core."""
+LINE_BYTES = 8 << 20
+"""No answer is longer than this; one that is comes from no proposer of ours."""
 
 
 class ProposerError(LabError):
-    """A proposer has no answer; the message says why."""
+    """A proposer has no answer; the message says why.
+
+    `kind` says what may be done about it: `refused` (it has nothing to propose), `fault` (the
+    world is at fault: it may well answer later), `key` (a key is missing or revoked) or `money`
+    (the limit of the night).
+    """
+
+    def __init__(self, message: str, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """What a proposer is told of one experiment."""
+class Order:
+    """What the engine asks of a proposer."""
 
-    id: int
-    parent: int | None
-    status: str
-    val_bpb: float | None
-    constants: dict[str, Any] | None
-    """What it changed against its parent; None where it brought a whole train.py."""
-    title: str
-    reason: str | None
-    delta: float | None = None
-    """val_bpb minus the parent's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the engine asks a proposer."""
-
-    tag: str
-    base: int
-    """The experiment that the proposal edits."""
-    base_train_py: str
-    baseline_train_py: str
-    history: tuple[HistoryEntry, ...]
-    """All experiments of the tag, queued and running ones included, oldest first."""
-    hints: tuple[str, ...] = ()
-    seed: int = 0
+    kind: str
+    """`propose`, `ask` (the briefing has a question), `probe` (would a call succeed now?) or
+    `about` (is there all that it needs?)."""
+    briefing: Briefing | None = None
+    """None for `probe` and `about`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the settings say, by the names of the proposer's own options."""
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Request":
-        """Return the request that `asdict` made JSON of."""
-        history = tuple(HistoryEntry(**entry) for entry in fields["history"])
-        return cls(**{**fields, "history": history, "hints": tuple(fields["hints"])})
+    def from_json(cls, fields: Mapping[str, Any]) -> "Order":
+        """Return the order that `asdict` made JSON of."""
+        briefing = fields.get("briefing")
+        return cls(
+            fields["kind"], Briefing.from_json(briefing) if briefing else None, fields["options"]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a proposer says to an order."""
+
+    proposal: Proposal | None = None
+    text: str = ""
+    """What was written, as it was: the answer to a question, or what a repair refers to."""
+    problem: str | None = None
+    """Why it can't be used, for who wrote it."""
+    told: tuple[str, ...] = ()
+    """What a person should know of how it came about."""
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Answer":
+        """Return the answer that `asdict` made JSON of; raises where it is none."""
+        proposal = fields.get("proposal")
+        return cls(
+            Proposal.from_json(proposal) if proposal is not None else None,
+            str(fields.get("text") or ""),
+            fields.get("problem"),
+            tuple(fields.get("told") or ()),
+        )
+
+
+Event = dict[str, Any]
+"""What a proposer says while it works. By its `event`:
+
+`text`     `text`: the end of what is written so far, `about`: what it is
+`call`     `model`, `purpose`, `prompt_tokens`, `completion_tokens`, `dollars`, `seconds`,
+           `outcome`: a call of a model that is over (`lab.rows.Call`)
+`trouble`  `says`: what holds it up, `seconds`: for how long it waits
+"""
+Hear = Callable[[Event], None]
 
 
 # ---- the engine's side ------------------------------------------------------------------------
@@ -77,7 +109,7 @@ class Request:
 class ProposerProcess:
     """A proposer's child process: started when it is first asked, and again after it died.
 
-    `propose` is called from one thread at a time; `close` from any.
+    `ask` is called from one thread at a time; `close` from any.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -97,28 +129,28 @@ class ProposerProcess:
         """Return the child's process id, None while there is none."""
         return self._process.pid if self._process else None
 
-    def propose(self, request: Request, timeout_seconds: float) -> Proposal:
-        """Return the answer to a request.
+    def ask(self, order: Order, timeout_seconds: float, hear: Hear = lambda _: None) -> Answer:
+        """Return the answer to an order; `hear` gets the events before it, in this thread.
 
         Raises `ProposerError` when there is none in time, the child dies, or it refuses. A
-        child that was silent or died is replaced at the next request.
+        child that was silent or died is replaced at the next order.
         """
         with self._asking:
             self._number += 1
-            line = json.dumps({"number": self._number, "request": asdict(request)}) + "\n"
+            line = json.dumps({"number": self._number, "order": asdict(order)}) + "\n"
             process = self._started()
             deadline = time.monotonic() + timeout_seconds
             try:
-                answer = self._exchange(process, line.encode(), deadline)
+                answer = self._exchange(process, line.encode(), deadline, hear)
             except ProposerError:
                 self._discard(process)
                 raise
         if "error" in answer:
-            raise ProposerError(str(answer["error"]))
+            raise ProposerError(str(answer["error"]), str(answer.get("kind") or "refused"))
         try:
-            return Proposal(**answer["proposal"])
-        except (KeyError, TypeError) as error:
-            raise ProposerError(f"the proposer gave no proposal: {error}") from error
+            return Answer.from_json(answer["answer"])
+        except (KeyError, TypeError, EditError) as error:
+            raise ProposerError(f"the proposer gave no proposal: {error}", "fault") from error
 
     def close(self) -> None:
         """End the child, also while another thread waits for its answer."""
@@ -157,7 +189,7 @@ class ProposerProcess:
             return self._process
 
     def _exchange(
-        self, process: subprocess.Popen[bytes], line: bytes, deadline: float
+        self, process: subprocess.Popen[bytes], line: bytes, deadline: float, hear: Hear
     ) -> dict[str, Any]:
         """Write a line and read lines until the answer to it; neither can block for ever."""
         assert process.stdin is not None
@@ -169,35 +201,44 @@ class ProposerProcess:
             while True:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise ProposerError("the proposer was silent for too long")
+                    raise ProposerError("the proposer was silent for too long", "fault")
                 for key, _ in selector.select(left):
                     if key.fileobj is process.stdout:
-                        answer = self._read(process)
-                        if answer is not None:
-                            return answer
+                        for said in self._read(process):
+                            if "event" not in said:
+                                return said
+                            hear(said)
                         continue
                     try:
                         line = line[os.write(process.stdin.fileno(), line) :]
                     except OSError as error:
-                        raise ProposerError(f"the proposer has died: see {self._log}") from error
+                        raise self._died() from error
                     if not line:
                         selector.unregister(process.stdin)
 
-    def _read(self, process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-        """Take what the child has said; return the answer if it is there."""
+    def _read(self, process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+        """Take what the child has said to this order; the answer is the last of it."""
         assert process.stdout is not None
         said = os.read(process.stdout.fileno(), 1 << 16)
         if not said:
-            raise ProposerError(f"the proposer has died: see {self._log}")
+            raise self._died()
         *lines, self._unread = (self._unread + said).split(b"\n")
+        if len(self._unread) > LINE_BYTES:
+            raise ProposerError("the proposer says more than anybody can read", "fault")
+        messages = []
         for line in lines:
             try:
-                answer = json.loads(line)
+                message = json.loads(line)
             except ValueError as error:
-                raise ProposerError(f"the proposer does not speak JSON: {line[:80]!r}") from error
-            if isinstance(answer, dict) and answer.get("number") == self._number:
-                return answer
-        return None
+                raise ProposerError(
+                    f"the proposer does not speak JSON: {line[:80]!r}", "fault"
+                ) from error
+            if isinstance(message, dict) and message.get("number") == self._number:
+                messages.append(message)
+        return messages
+
+    def _died(self) -> ProposerError:
+        return ProposerError(f"the proposer has died: see {self._log}", "fault")
 
     def _discard(self, process: subprocess.Popen[bytes]) -> None:
         _kill(process)
@@ -212,27 +253,29 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def proposer_process(proposer: str | None, log: Path, cpus: Sequence[int] = ()) -> ProposerProcess:
-    """Return the process of a proposer by its name (`search` when None), not started yet.
+def proposer_process(kind: str, log: Path, cpus: Sequence[int] = ()) -> ProposerProcess:
+    """Return the process of a proposer by its name, not started yet.
 
     `cpus` are the cores it may use; empty: all. Raises `ProposerError` for an unknown name.
     """
-    kind = proposer or KINDS[0]
     if kind not in KINDS:
-        raise ProposerError(f"unknown proposer {kind}: there is {', '.join(KINDS)}")
+        raise ProposerError(f"unknown proposer {kind}: there are {', '.join(KINDS)}")
     argv = [sys.executable, "-P", "-m", f"cockpit.proposers.{kind}"]
     if cpus:
         argv += ["--cpus", ",".join(map(str, cpus))]
-    return ProposerProcess(argv, child_environment(), log)
+    return ProposerProcess(argv, child_environment(everything=kind != "search"), log)
 
 
-def child_environment() -> dict[str, str]:
-    """Return what a proposer's process may see of our environment."""
+def child_environment(*, everything: bool = False) -> dict[str, str]:
+    """Return what a proposer's process may see of our environment.
+
+    `everything` is for those that hold keys: providers' variables have a thousand names.
+    """
     allowed = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in allowed or name.startswith("LC_")
+        if name in allowed or name.startswith("LC_") or (everything and name[:6] != "PYTHON")
     }
     return kept | {
         "PYTHONPATH": str(Path(cockpit.__file__).resolve().parent.parent),
@@ -247,8 +290,12 @@ def child_environment() -> dict[str, str]:
 # ---- the child's side -------------------------------------------------------------------------
 
 
-def serve(propose: Callable[[Request], Proposal], cpus: Sequence[int] = ()) -> None:
-    """Answer requests on standard input until it closes; what libraries print goes to the log."""
+Handle = Callable[[Order, Hear], Answer]
+"""What a proposer is to its process: an order and where its events go, to an answer."""
+
+
+def serve(handle: Handle, cpus: Sequence[int] = ()) -> None:
+    """Answer orders on standard input until it closes; what libraries print goes to the log."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     with contextlib.suppress(OSError):
@@ -258,13 +305,17 @@ def serve(propose: Callable[[Request], Proposal], cpus: Sequence[int] = ()) -> N
             os.sched_setaffinity(0, cpus)
     for line in sys.stdin:
         message = json.loads(line)
-        answer: dict[str, Any] = {"number": message["number"]}
-        try:
-            answer["proposal"] = asdict(propose(Request.from_json(message["request"])))
-        except ProposerError as error:
-            answer["error"] = str(error)
-        try:
-            answers.write(json.dumps(answer) + "\n")
+        number = message["number"]
+
+        def say(said: Mapping[str, Any], number: int = number) -> None:
+            answers.write(json.dumps({"number": number, **said}) + "\n")
             answers.flush()
+
+        try:
+            try:
+                answer = handle(Order.from_json(message["order"]), say)
+                say({"answer": asdict(answer)})
+            except ProposerError as error:
+                say({"error": str(error), "kind": error.kind})
         except BrokenPipeError:
             return

@@ -6,7 +6,7 @@ score; what crashed is told as infeasible, not as a bad score, which would bend 
 of the good region (FACTS of the design: a penalty poisons the search, a constraint does
 not); what is queued or running is told as running, so that the sampler keeps away from it.
 
-The answer depends on request and seed alone: the memory of the process only saves time.
+The answer depends on briefing and seed alone: the memory of the process only saves time.
 
 Source of the method: Watanabe, "Tree-Structured Parzen Estimator", arXiv 2304.11127.
 """
@@ -27,9 +27,10 @@ from optuna.distributions import (
 from optuna.samplers import PartialFixedSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from cockpit.core.briefing import Briefing, HistoryEntry
 from cockpit.core.constants import ConstantsError, Value, read
 from cockpit.core.experiment import Proposal, Status
-from cockpit.proposers.base import HistoryEntry, ProposerError, Request, serve
+from cockpit.proposers.base import Answer, Hear, Order, ProposerError, serve
 from cockpit.proposers.space import Knob, knobs, shown
 
 STARTUP = 10
@@ -68,26 +69,26 @@ class Search:
         self._knobs: dict[str, Knob] = {}
         self._distributions: dict[str, BaseDistribution] = {}
 
-    def propose(self, request: Request) -> Proposal:
+    def propose(self, briefing: Briefing) -> Proposal:
         """Return new values for a few constants of the base.
 
         Raises `ProposerError` when a text does not parse, has nothing to move, or every
         combination tried is known.
         """
         try:
-            own, first = read(request.base_train_py), read(request.baseline_train_py)
+            own, first = read(briefing.base_train_py), read(briefing.baseline_train_py)
         except ConstantsError as error:
             raise ProposerError(f"trainer/train.py can't be searched: {error}") from error
-        self._enter(request.tag, request.baseline_train_py, knobs(first.values()))
+        self._enter(briefing.tag, briefing.baseline_train_py, knobs(first.values()))
         base = {name: own[name].value for name in own}
         movable = [name for name, knob in self._knobs.items() if knob.suits(own.get(name))]
         if not movable:
             raise ProposerError("train.py has no constant that a search may move")
         start = {name: constant.value for name, constant in first.items()}
-        known = _assignments(request.history, start, request.base, base)
-        finished = [told for e in request.history if (told := self._as_told(e, known))]
+        known = _assignments(briefing.history, start, briefing.base, base)
+        finished = [told for e in briefing.history if (told := self._as_told(e, known))]
         self._tell(finished)
-        return self._ask(request, base, movable, known)
+        return self._ask(briefing, base, movable, known)
 
     # ---- telling --------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class Search:
 
     def _ask(
         self,
-        request: Request,
+        briefing: Briefing,
         base: dict[str, Value],
         movable: Sequence[str],
         known: Mapping[int, Mapping[str, Value]],
@@ -152,12 +153,12 @@ class Search:
         tried = {_key(values) for values in (*known.values(), base)}
         running = [
             self._open(self._inner(known[e.id]))
-            for e in request.history
+            for e in briefing.history
             if e.status in OPEN and e.id in known
         ]
         try:
             for attempt in range(TRIES):
-                place = f"{request.seed}:{len(request.history)}:{attempt}"
+                place = f"{briefing.seed}:{len(briefing.history)}:{attempt}"
                 generator = random.Random(place)  # noqa: S311 it only has to be the same again
                 most = min(MOST_CHANGES + attempt // TRIES_A_WIDTH, len(movable))
                 names = generator.sample(movable, generator.randint(1, most))
@@ -261,7 +262,13 @@ def main() -> None:
     parser.add_argument("--cpus", default="", help="cores it may use")
     cpus = [int(cpu) for cpu in parser.parse_args().cpus.split(",") if cpu]
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    serve(Search().propose, cpus)
+    search = Search()
+
+    def handle(order: Order, _: Hear) -> Answer:
+        # It needs nothing to answer: `probe` and `about` are answered by being there.
+        return Answer(search.propose(order.briefing) if order.briefing else None)
+
+    serve(handle, cpus)
 
 
 if __name__ == "__main__":

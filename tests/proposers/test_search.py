@@ -8,9 +8,10 @@ from dataclasses import replace
 import optuna
 import pytest
 
+from cockpit.core.briefing import Briefing, HistoryEntry
 from cockpit.core.constants import read, rewrite
 from cockpit.core.experiment import Proposal
-from cockpit.proposers.base import HistoryEntry, ProposerError, Request
+from cockpit.proposers.base import ProposerError
 from cockpit.proposers.search import MOST_CHANGES, Search
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -29,10 +30,10 @@ SMALL = "X = 0.5  # first [0.0, 1.0]\nY = 0.5  # second [0.0, 1.0]\n"
 BASELINE = HistoryEntry(0, None, "kept", 2.0, None, "baseline", None)
 
 
-def request(
+def briefing(
     history: list[HistoryEntry], text: str = TEXT, seed: int = 1, **more: object
-) -> Request:
-    asked = Request("t", 0, text, text, tuple(history), (), seed)
+) -> Briefing:
+    asked = Briefing("t", 0, text, text, tuple(history), seed=seed)
     return replace(asked, **more)  # type: ignore[arg-type]
 
 
@@ -49,7 +50,7 @@ def play(
     """Let a search propose and measure; None from `measure` is a crash."""
     search, history = Search(), [replace(BASELINE, val_bpb=measure({"X": 0.5, "Y": 0.5}))]
     for number in range(1, rounds + 1):
-        proposal = search.propose(request(history, text, seed))
+        proposal = search.propose(briefing(history, text, seed))
         score = measure({"X": 0.5, "Y": 0.5} | (proposal.constants or {}))
         status = "discarded" if score is not None else "crashed"
         history.append(entry(number, proposal, status, score))
@@ -59,7 +60,7 @@ def play(
 def test_a_proposal_moves_few_constants_within_their_ranges() -> None:
     search, history = Search(), [BASELINE]
     for number in range(1, 41):
-        proposal = search.propose(request(history))
+        proposal = search.propose(briefing(history))
         changes = proposal.constants or {}
         assert 1 <= len(changes) <= MOST_CHANGES
         assert not changes.keys() & {"PRESET", "COMPILE"}
@@ -74,7 +75,7 @@ def test_a_proposal_moves_few_constants_within_their_ranges() -> None:
 
 
 def test_the_title_tells_old_and_new_in_the_order_of_the_text() -> None:
-    proposal = Search().propose(request([BASELINE]))
+    proposal = Search().propose(briefing([BASELINE]))
     parts = proposal.title.split(", ")
     assert [part.split()[0] for part in parts] == list(proposal.constants or {})
     assert all(part.split()[2] == "→" for part in parts)
@@ -84,13 +85,13 @@ def test_the_title_tells_old_and_new_in_the_order_of_the_text() -> None:
 
 def test_the_same_seed_and_history_give_the_same_proposal() -> None:
     history = play(14, lambda p: p["X"])
-    again = request(history, SMALL)
+    again = briefing(history, SMALL)
     long_lived = Search()
     for length in range(1, len(history)):
-        long_lived.propose(request(history[:length], SMALL))
+        long_lived.propose(briefing(history[:length], SMALL))
     first = Search().propose(again)
     assert long_lived.propose(again) == first
-    assert Search().propose(request(history, SMALL, seed=2)) != first
+    assert Search().propose(briefing(history, SMALL, seed=2)) != first
 
 
 def test_a_search_finds_the_better_region() -> None:
@@ -126,7 +127,7 @@ def test_crashes_do_not_count_among_the_good_or_the_bad_scores() -> None:
         status = "crashed" if crashed else "discarded"
         history.append(HistoryEntry(number, 0, status, score, change, "x", None))
     search = Search()
-    search.propose(request(history, SMALL))
+    search.propose(briefing(history, SMALL))
     trials = search._study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     assert len(trials) == 61
     measured = sorted(t.value for t in trials if t.value is not None and t.value < 9)
@@ -138,10 +139,10 @@ def test_crashes_do_not_count_among_the_good_or_the_bad_scores() -> None:
 
 
 def test_stopped_ones_tell_nothing_but_are_not_proposed_again() -> None:
-    proposal = Search().propose(request([BASELINE]))
+    proposal = Search().propose(briefing([BASELINE]))
     stopped = [BASELINE, entry(1, proposal, "stopped", None)]
     search = Search()
-    assert search.propose(request(stopped)).constants != proposal.constants
+    assert search.propose(briefing(stopped)).constants != proposal.constants
     assert len(search._told) == 1
 
 
@@ -149,7 +150,7 @@ def test_what_is_queued_or_running_is_not_proposed_again() -> None:
     history = play(12, lambda p: p["X"])
     search, seen = Search(), {str(e.constants) for e in history}
     for number in range(13, 25):
-        proposal = search.propose(request(history, SMALL))
+        proposal = search.propose(briefing(history, SMALL))
         assert str(proposal.constants) not in seen
         seen.add(str(proposal.constants))
         history.append(entry(number, proposal, "running" if number % 2 else "queued", None))
@@ -159,18 +160,18 @@ def test_a_small_space_is_searched_to_its_end_and_then_said_to_be_exhausted() ->
     text = "A = 'x'  # [x|y|z]\nB = True\n"
     search, history, seen = Search(), [BASELINE], set()
     for number in range(1, 6):
-        proposal = search.propose(request(history, text))
+        proposal = search.propose(briefing(history, text))
         seen.add(str(sorted((proposal.constants or {}).items())))
         history.append(entry(number, proposal, "discarded", 2.0))
     assert len(seen) == 5
     with pytest.raises(ProposerError, match="search space exhausted"):
-        search.propose(request(history, text))
+        search.propose(briefing(history, text))
 
 
 def test_on_a_new_base_changes_are_against_that_base() -> None:
     kept = HistoryEntry(1, 0, "kept", 1.9, {"X": 0.3}, "x", None)
     base_text = rewrite(SMALL, {"X": 0.3})
-    asked = Request("t", 1, base_text, SMALL, (BASELINE, kept), (), 1)
+    asked = Briefing("t", 1, base_text, SMALL, (BASELINE, kept), seed=1)
     for seed in range(20):
         proposal = Search().propose(replace(asked, seed=seed))
         if "X" in (proposal.constants or {}):
@@ -182,7 +183,7 @@ def test_on_a_new_base_changes_are_against_that_base() -> None:
 
 def test_a_base_that_another_proposer_rewrote_is_searched_where_it_still_fits() -> None:
     rewritten = HistoryEntry(1, 0, "kept", 1.9, None, "a new model", None)
-    asked = Request("t", 1, "Y = 0.4\nNEW = 3\n", SMALL, (BASELINE, rewritten), (), 1)
+    asked = Briefing("t", 1, "Y = 0.4\nNEW = 3\n", SMALL, (BASELINE, rewritten), seed=1)
     proposal = Search().propose(asked)
     assert list(proposal.constants or {}) == ["Y"]
     with pytest.raises(ProposerError, match="no constant that a search may move"):
@@ -202,8 +203,8 @@ def test_a_restart_replays_3000_experiments_in_seconds() -> None:
     ]  # fmt: skip
     search = Search()
     began = time.perf_counter()
-    search.propose(request(history))
+    search.propose(briefing(history))
     replay = time.perf_counter() - began
-    search.propose(request(history))
+    search.propose(briefing(history))
     print(f"replay and ask {replay:.2f} s, ask {time.perf_counter() - began - replay:.2f} s")
     assert replay < 6.0  # 1 s on an idle core
