@@ -8,11 +8,10 @@ is still queued (its commit is used again) or a run without a process (given bac
 import time
 
 from cockpit.core import guard
-from cockpit.core.constants import ConstantsError
+from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
 from cockpit.engine.judging import BASELINE_RUNS, Judging
 from cockpit.engine.opening import Opening
-from cockpit.engine.proposing import applied
 from cockpit.engine.running import Ended, Slot
 from cockpit.executors.base import Assignment
 from cockpit.lab.lab import Lab
@@ -79,7 +78,8 @@ class Claiming:
     def next(self, limit: int | None) -> Experiment | None:
         """Return what should run next; nothing new once `limit` experiments are claimed.
 
-        First the baseline, alone until it is measured; then what has begun; then the queue.
+        First the baseline, alone until it is measured; then what has begun; then what a person
+        ordered; then the queue.
         """
         unfinished = self.unfinished()
         if unfinished:
@@ -87,12 +87,14 @@ class Claiming:
         if not self.baseline_done or (limit is not None and self.claimed >= limit):
             return None
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
-        return next((own for own in queued if self._judging.due(own) == "run"), None)
+        due = [own for own in queued if self._judging.due(own) == "run"]
+        ordered = (own for own in due if self._journal.proposal(own.id).order is not None)
+        return next(ordered, due[0] if due else None)
 
     def start(self, slot: Slot, own: Experiment) -> Ended | None:
         """Commit an experiment on its parent and start a run of it.
 
-        Returns the run where it could not begin. Raises `ConstantsError` when its change does
+        Returns the run where it could not begin. Raises `ApplyError` when its change does
         not apply to the base any more, or changes nothing there.
         """
         base = self._tree.best(self._opening.tag) if own.parent is not None else None
@@ -131,7 +133,7 @@ class Claiming:
             return proposal.train_py or ""
         text = applied(proposal, self._repo.read_text(base.commit, TRAIN_PY))
         if refusal := guard.check(text):  # as it stands on a base that may be another by now
-            raise ConstantsError(f"guard: {refusal}")
+            raise ApplyError(f"guard: {refusal}")
         return text
 
     def _commit(self, own: Experiment, base: Experiment | None, train_py: str) -> str:

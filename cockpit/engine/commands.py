@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from cockpit.core.experiment import Event
+from cockpit.core.experiment import Event, Hint
 from cockpit.engine.judging import DecisionError, Judging, UnknownExperimentError
 from cockpit.lab.rows import Command
 from cockpit.lab.writing import EngineJournal
@@ -40,6 +40,14 @@ class Control(Protocol):
         """End the night, after the run under way or at once."""
         ...
 
+    def ask(self, author: str, text: str) -> str:
+        """Put a question to who has the ideas."""
+        ...
+
+    def order(self, author: str, text: str) -> str:
+        """Have the next proposal be what a person wants."""
+        ...
+
 
 class NoNight:
     """The control of a lab in which no engine runs."""
@@ -70,6 +78,14 @@ class NoNight:
             return "the engine had been killed: its run is back in the queue, the night is over"
         return self.pause(author)
 
+    def ask(self, author: str, text: str) -> str:
+        """Refuse: nobody is there to answer."""
+        return self.pause(author)
+
+    def order(self, author: str, text: str) -> str:
+        """Refuse: nobody is there to carry it out."""
+        return self.pause(author)
+
 
 class Commands:
     """Takes commands from the inbox and answers them."""
@@ -85,6 +101,10 @@ class Commands:
             "skip": lambda author, _: control.skip(author),
             "stop": lambda author, given: control.stop(author, bool(given.get("now"))),
             "hint": self._hint,
+            "edit_hint": self._edit_hint,
+            "withdraw": self._withdraw,
+            "ask": lambda author, given: control.ask(author, _words(given, "a question")),
+            "try": lambda author, given: control.order(author, _words(given, "an order")),
             "accept": lambda author, given: self._decide(author, given, Event.ACCEPT),
             "reject": lambda author, given: self._decide(author, given, Event.REJECT),
         }
@@ -107,17 +127,37 @@ class Commands:
         return outcome
 
     def _hint(self, author: str, given: dict[str, Any]) -> str:
-        text = str(given.get("text", "")).strip()
-        if not text:
-            raise RefusedError("a hint needs some words")
-        if len(text) > LONGEST_HINT:
-            raise RefusedError(
-                f"{len(text)} characters are too many for a hint ({LONGEST_HINT} at most): "
-                "what is longer belongs into program.md"
-            )
-        number = self._journal.add_hint(text, author)
+        text, once = _words(given, "a hint"), bool(given.get("once"))
+        number = self._journal.add_hint(text, author, once=once)
         self._journal.add_message("human", author, text)
-        return f"kept as hint {number}, for every proposal until withdrawn"
+        until = "for the next proposal" if once else "for every proposal until withdrawn"
+        return f"kept as hint {number}, {until}"
+
+    def _edit_hint(self, author: str, given: dict[str, Any]) -> str:
+        hint, text = self._known_hint(given), _words(given, "a hint")
+        if hint.state != "queued":
+            raise RefusedError(
+                f"hint {hint.id} is {hint.state} already: withdraw it and give another"
+            )
+        self._journal.change_hint(hint.id, text=text)
+        self._journal.add_message("human", author, f"hint {hint.id} now: {text}")
+        return f"hint {hint.id} is changed"
+
+    def _withdraw(self, author: str, given: dict[str, Any]) -> str:
+        hint = self._known_hint(given)
+        if hint.state == "withdrawn":
+            raise RefusedError(f"hint {hint.id} is withdrawn already")
+        self._journal.change_hint(hint.id, state="withdrawn")
+        self._journal.add_message("engine", author, f"hint {hint.id} is withdrawn")
+        return f"hint {hint.id} is withdrawn"
+
+    def _known_hint(self, given: dict[str, Any]) -> Hint:
+        number = given.get("id")
+        known = {hint.id: hint for hint in self._journal.hints()}
+        if not isinstance(number, int) or number not in known:
+            there = ", ".join(map(str, known)) or "none"
+            raise RefusedError(f"there is no hint {number} (there are: {there})")
+        return known[number]
 
     def _decide(self, author: str, given: dict[str, Any], event: Event) -> str:
         number = given.get("id")
@@ -126,3 +166,16 @@ class Commands:
         outcome = self._judging.by_hand(number, event, author)
         self._journal.add_message("engine", author, outcome, number)
         return outcome
+
+
+def _words(given: dict[str, Any], what: str) -> str:
+    """Return the text of a command; raises `RefusedError` where there is none, or too much."""
+    text = str(given.get("text", "")).strip()
+    if not text:
+        raise RefusedError(f"{what} needs some words")
+    if len(text) > LONGEST_HINT:
+        raise RefusedError(
+            f"{len(text)} characters are too many for {what} ({LONGEST_HINT} at most): "
+            "what is longer belongs into program.md"
+        )
+    return text

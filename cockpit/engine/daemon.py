@@ -18,6 +18,7 @@ from cockpit.core.constraints import Constraint
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine import recovery
 from cockpit.engine.auditing import Auditing
+from cockpit.engine.briefer import Briefer
 from cockpit.engine.checking import Checking
 from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
 from cockpit.engine.claiming import Claiming
@@ -28,8 +29,10 @@ from cockpit.engine.heartbeat import Heartbeat
 from cockpit.engine.judging import Judging
 from cockpit.engine.loop import Limits, Loop
 from cockpit.engine.opening import Opening, open_night
-from cockpit.engine.proposing import Proposing
+from cockpit.engine.program_watch import ProgramWatch
 from cockpit.engine.running import Slot
+from cockpit.engine.spending import Spending
+from cockpit.engine.staffing import Staff
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.local import LocalExecutor, reap_leftovers
 from cockpit.executors.probing import probe
@@ -42,7 +45,6 @@ from cockpit.lab.rows import Night
 from cockpit.lab.settings import Settings
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
-from cockpit.proposers.base import proposer_process
 
 log = logging.getLogger("cockpit.engine")
 
@@ -127,6 +129,9 @@ def _night(
         _stay_on(claimed.reserved_cpus)
         # What was asked for while no engine ran is not meant for this night.
         Commands(journal, judging, NoNight(lambda: False)).take()
+        staff = Staff(lab, settings, opening, claimed.reserved_cpus, tell)
+        schedule = staff.schedule(going_on=dead_night is not None)
+        settings = replace(settings, proposer=str(schedule))
         night, ledgers, began = _begin(journal, settings, opening.tag, dead_night)
         slots = []
         for number, device in enumerate(claimed.devices):
@@ -147,22 +152,36 @@ def _night(
         judging.repair()
         for warning in judging.settle(opening.tag):
             tell(warning)
-        proposer = proposer_process(settings.proposer, lab.log, claimed.reserved_cpus)
+        spending = Spending(journal, night.id, settings.max_cost)
+        briefer = Briefer(
+            lab, journal, repo, tree, opening, settings.constraints or (), settings.prompt_tokens
+        )
         checking = Checking(opening, slots[0], sys.executable, lab.state / "preflight")
-        proposing = Proposing(journal, repo, tree, opening.tag, opening.seed, proposer, checking)
+        proposing, conversation = staff.work(
+            schedule, journal, repo, tree, night, briefer, checking, spending
+        )
         closing.callback(proposing.close)
+        brief = closing.enter_context(ProgramWatch(lab.program))
         claiming = Claiming(lab, journal, repo, tree, judging, opening, night)
         auditing = Auditing(lab, journal, repo, tree, opening, sys.executable)
         closing.callback(auditing.close)
         limits = Limits(settings.max_experiments, settings.duration_seconds)
         loop = Loop(
-            journal, tree, slots, judging, claiming, proposing, auditing, night, limits, tell
-        )
+            journal, tree, slots, judging, claiming, proposing, conversation, auditing, night,
+            limits, tell, briefer.learn, think_ahead=settings.think_ahead is not False,
+        )  # fmt: skip
         beat = Heartbeat(lab, lock, journal, loop, night, began)
+
+        def watch_all(loop: Loop) -> None:
+            if version := brief.changed():
+                loop.say(f"program.md has changed ({version}): the next proposal reads it")
+            watch(loop)
+
         with _signals(loop, tell):
             beat(force=True)
             ready()
-            _drive(loop, Commands(journal, judging, loop), beat, watch, tell)
+            briefer.learn()
+            _drive(loop, Commands(journal, judging, loop), beat, watch_all, tell)
         recovery.return_idle(journal, tree)
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)

@@ -218,8 +218,11 @@ class Judging:
         self._unwritten.add(own.id)
 
     def refuse(self, experiment: Experiment, reason: str) -> Experiment:
-        """Take an experiment from the queue that can't be run, and return it."""
-        self._decide(experiment, Verdict(Event.REFUSE, reason))
+        """Take an experiment from the queue that can't be run, and return it.
+
+        Of a reason with details for its author the first line is kept.
+        """
+        self._decide(experiment, Verdict(Event.REFUSE, reason.partition("\n")[0]))
         self._tree.refresh()
         return self._tree.experiments[experiment.id]
 

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cockpit.core.constants import ConstantsError
+from cockpit.core.applying import ApplyError
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.engine.auditing import Auditing
 from cockpit.engine.claiming import Claiming
+from cockpit.engine.commands import RefusedError
+from cockpit.engine.conversation import Conversation
 from cockpit.engine.judging import Due, Judging
 from cockpit.engine.proposing import Proposing
 from cockpit.engine.running import Ended, Slot
@@ -23,6 +25,9 @@ BASELINE_FAILURES = 2
 MEND = "mend trainer/train.py, commit it, and begin a new tag: cockpit start --tag NEW"
 LOST_IN_A_ROW = 2
 """From this many lost runs of a baseline in a row on, the slot waits before the next."""
+NOBODY_READS = (
+    "search has the ideas tonight and reads nothing (`cockpit start --proposer llm --model NAME`)"
+)
 SKIPPED = "skipped by "
 BY_PERSON = "stopped by "
 
@@ -50,20 +55,31 @@ class Loop:
         judging: Judging,
         claiming: Claiming,
         proposing: Proposing,
+        conversation: Conversation,
         auditing: Auditing,
         night: Night,
         limits: Limits,
         tell: Tell,
+        learn: Callable[[], None],
+        *,
+        think_ahead: bool = True,
     ) -> None:
+        """`tell` gets lines for a person; `learn` is called when verdicts have been given.
+
+        `think_ahead` keeps one proposal more than slots in the queue.
+        """
         self._journal = journal
         self._tree = tree
         self._judging = judging
         self._claiming = claiming
         self._proposing = proposing
+        self._conversation = conversation
         self._auditing = auditing
         self._night = night
         self._limits = limits
         self._tell = tell
+        self._learn = learn
+        self._think_ahead = think_ahead
         self.slots = slots
         self.paused_by: str | None = None
         self.ending: str | None = None
@@ -88,7 +104,10 @@ class Loop:
                 self._take(slot, ended)
         self._look_at_audits()
         self._look_at_limits()
+        self._listen()
         if self.ending is None and self.paused_by is None:
+            for own, problem in self._proposing.rebase():
+                self._announce(self._judging.refuse(own, problem))
             for slot in self.slots:
                 if self._is_free(slot) and not slot.faults.waits(time.monotonic()):
                     self._claim(slot)
@@ -99,7 +118,8 @@ class Loop:
         if self._judging.unsettled:
             # After the next runs have begun: git is not worth a slot's time.
             for warning in self._judging.settle(self._night.tag):
-                self._say(warning)
+                self.say(warning)
+            self._learn()
         return (
             self.ending is None or not all(slot.idle for slot in self.slots) or self._auditing.busy
         )
@@ -153,7 +173,7 @@ class Loop:
         """Take back a stop that has not come to its end yet."""
         if self.ending is not None and self.ending.startswith(BY_PERSON) and not self._stopped_now:
             self.ending = None
-            self._say(f"{author} takes the stop back: the night goes on")
+            self.say(f"{author} takes the stop back: the night goes on")
             return "the night goes on: the stop is taken back"
         return "" if self.ending is None else self.ending
 
@@ -162,7 +182,7 @@ class Loop:
         if self.paused_by is not None:
             return f"it is paused already ({self.paused_by})"
         self.paused_by = f"paused by {author}"
-        self._say(f"paused by {author}: nothing new starts, what runs ends normally")
+        self.say(f"paused by {author}: nothing new starts, what runs ends normally")
         return "nothing new starts, the run under way ends normally"
 
     def resume(self, author: str) -> str:
@@ -172,7 +192,7 @@ class Loop:
         self.paused_by = self.trouble = None
         for slot in self.slots:
             slot.faults.clear()
-        self._say(f"resumed by {author}")
+        self.say(f"resumed by {author}")
         return "the night goes on"
 
     def skip(self, author: str) -> str:
@@ -194,6 +214,21 @@ class Loop:
                     slot.stop("the night was stopped")
             return "stopping now: the run under way goes back to the queue"
         return "the night ends after the run under way"
+
+    def ask(self, author: str, text: str) -> str:
+        """Put a question to who has the ideas."""
+        if not self._conversation.answers_questions:
+            raise RefusedError(f"{NOBODY_READS}: nobody can answer")
+        self._conversation.ask(author, text)
+        return "asked: the answer comes in the conversation"
+
+    def order(self, author: str, text: str) -> str:
+        """Have the next proposal be what a person wants."""
+        if not self._proposing.readers:
+            raise RefusedError(f"{NOBODY_READS}: nobody can carry out an order")
+        number = self._journal.add_hint(text, author, order=True)
+        self._journal.add_message("human", author, f"try: {text}")
+        return f"the next proposal is this (order {number}), and the next run is its"
 
     # ---- collecting ------------------------------------------------------------------------
 
@@ -269,7 +304,7 @@ class Loop:
         while own := self._claiming.next(self._limits.experiments):
             try:
                 ended = self._claiming.start(slot, own)
-            except ConstantsError as error:
+            except ApplyError as error:
                 self._announce(self._judging.refuse(own, str(error)))
                 continue
             self._tell(f"#{own.id} {own.title}: run {len(own.runs) + 1} started")
@@ -277,23 +312,26 @@ class Loop:
                 self._take(slot, ended)
             return
 
+    def _listen(self) -> None:
+        """Take what the proposers have said; what can't be used is recorded, and costs no run."""
+        for one in self._proposing.listen():
+            self.progress += 1
+            if one.checked.refusal is not None:
+                self._announce(self._judging.refuse(one.experiment, one.checked.refusal))
+            elif one.checked.advice:
+                advice = f"preflight: {'; '.join(one.checked.advice)}"
+                self._journal.add_message("engine", "engine", advice, one.experiment.id)
+
     def _propose(self) -> None:
         if not self._claiming.baseline_done:
             return
-        wanted = len(self.slots) + 1
+        free = sum(self._is_free(slot) for slot in self.slots)
+        wanted = len(self.slots) + 1 if self._think_ahead else free
         if self._limits.experiments is not None:
             wanted = min(wanted, self._limits.experiments - self._claiming.claimed)
-        for own, checked in self._proposing.fill(wanted):
-            self.progress += 1
-            text = f"{own.title}\n{own.hypothesis}".strip()
-            self._journal.add_message("proposer", own.proposer, text, own.id)
-            if checked.refusal is not None:
-                self._announce(self._judging.refuse(own, checked.refusal))
-            elif checked.advice:
-                advice = f"preflight: {'; '.join(checked.advice)}"
-                self._journal.add_message("engine", "engine", advice, own.id)
+        self._proposing.fill(wanted, idle=free > 0)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """Tell a person something: on the terminal of `run`, and in the conversation."""
         self._tell(text)
         self._journal.add_message("engine", "engine", text)

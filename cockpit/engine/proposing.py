@@ -1,140 +1,378 @@
-"""Keeps the queue of proposals full, ahead of the GPU.
+"""Keeps the queue of checked proposals full, ahead of the slots.
 
-One proposal is made at a time, in a worker thread that talks to the proposer's own
-process and has the answer checked, so that a slow idea never holds up a tick.
+Each proposer has a thread of its own (`asking`), so that a slow idea never holds up a tick.
+Whose turn it is the schedule says; who fails rests, and the search proposes in its place, until
+a probe is answered again. While a model only waits for its provider and a slot is idle, the
+search fills in for that one experiment.
+
+When the base changes, what is queued moves to the new base; what does not apply there is
+proposed anew. A training that ends in an exception at once goes back to its author, once.
 """
 
-import queue
-import threading
-from dataclasses import dataclass
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from cockpit.core.constants import ConstantsError, rewrite
+from cockpit.core.applying import ApplyError, applied
+from cockpit.core.briefing import Briefing, Crash, Stale
 from cockpit.core.experiment import Experiment, Proposal, Status
-from cockpit.core.tree import delta
+from cockpit.core.schedule import Schedule, next_of
+from cockpit.engine.asking import Asking, Failed, Heard, Idea, Sent, Told, Well
+from cockpit.engine.briefer import Briefer
 from cockpit.engine.checking import Checked, Checking
-from cockpit.lab.repo import TRAIN_PY, Repo
+from cockpit.engine.conversation import Conversation
+from cockpit.engine.health import Health
+from cockpit.engine.known import KnownTexts
+from cockpit.engine.spending import Spending
+from cockpit.lab.repo import Repo
+from cockpit.lab.rows import Night
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
-from cockpit.proposers.base import HistoryEntry, ProposerError, ProposerProcess, Request
+from cockpit.proposers.base import ProposerError
 
-PROPOSAL_SECONDS = 300.0
-"""A proposer that is silent for longer is ended and asked again."""
+log = logging.getLogger("cockpit.engine")
+
+SEARCH = "search"
+"""The proposer that needs nobody: it stands in for all others."""
+REAPPLIED = "re-applied to the new base #{}"
+SLIP_SECONDS = 30.0
+"""A training that fails sooner after its start looks like a slip."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    base: int
-    proposal: Proposal
+class Added:
+    """A proposal that is an experiment now."""
+
+    experiment: Experiment
     checked: Checked
 
 
 class Proposing:
-    """Asks the proposer for as many experiments as the slots will want."""
+    """Asks the proposers for as many experiments as the slots will want."""
 
     def __init__(
         self,
         journal: EngineJournal,
         repo: Repo,
         tree: Tree,
-        tag: str,
-        seed: int,
-        proposer: ProposerProcess,
+        night: Night,
+        briefer: Briefer,
         checking: Checking,
+        schedule: Schedule,
+        spending: Spending,
+        conversation: Conversation,
     ) -> None:
-        self._checking = checking
         self._journal = journal
-        self._repo = repo
         self._tree = tree
-        self._tag = tag
-        self._seed = seed
-        self._proposer = proposer
-        self._answers: queue.SimpleQueue[_Answer | ProposerError] = queue.SimpleQueue()
-        self._asking: threading.Thread | None = None
+        self._night = night
+        self._tag = night.tag
+        self._briefer = briefer
+        self._checking = checking
+        self._schedule = schedule
+        self._spending = spending
+        self._conversation = conversation
+        self._known = KnownTexts(repo, tree, night.tag, self._text_of)
+        self._askings: dict[str, Asking] = {}
+        self._health: dict[str, Health] = {}
+        self._calls: dict[str, list[int]] = {}
+        self._untaken: deque[tuple[str, Told]] = deque()
+        self._base: int | None = None
+        self._stale: Stale | None = None
+        self._mended: set[int] = set()
+        self._turns = self._turns_so_far()
 
-    def fill(self, wanted: int) -> list[tuple[Experiment, Checked]]:
-        """Take the answers that have come, and ask while fewer than `wanted` are queued.
-
-        Returns the experiments that were queued, with what the checks found. Raises
-        `ProposerError` when the proposer has failed.
-        """
-        added = []
-        while not self._answers.empty():
-            answer = self._answers.get()
-            if isinstance(answer, ProposerError):
-                raise answer
-            number = self._journal.add_experiment(self._tag, answer.base, answer.proposal)
-            self._tree.refresh()
-            added.append((self._tree.experiments[number], answer.checked))
-        queued = len(self._tree.with_status(self._tag, Status.QUEUED))
-        if queued < wanted and not self.busy:
-            self._ask()
-        return added
+    def employ(self, asking: Asking) -> None:
+        """Add a proposer; the search is always among them."""
+        self._askings[asking.kind] = asking
+        self._health[asking.kind] = Health()
+        self._calls[asking.kind] = []
 
     @property
-    def busy(self) -> bool:
-        """Tell whether a proposal is being made."""
-        return self._asking is not None and self._asking.is_alive()
+    def readers(self) -> list[str]:
+        """Return the proposers of the schedule that read what a person writes."""
+        return [kind for kind in self._schedule.names if kind != SEARCH]
 
     def close(self) -> None:
-        """End the proposer's process; a proposal under way is given up."""
-        self._proposer.close()
+        """End the proposers' processes; what is under way is given up, and said to be."""
+        for kind, asking in self._askings.items():
+            given_up = asking.busy and kind != SEARCH
+            asking.close()
+            if given_up:
+                event = {"model": "", "purpose": "proposal", "outcome": "given up: the night ended"}
+                self._spending.record(kind, event)
+        self._conversation.close()
 
-    def _ask(self) -> None:
-        base = self._tree.best(self._tag)
-        baseline = self._tree.baseline(self._tag)
-        if base is None or baseline is None or base.commit is None or baseline.commit is None:
+    # ---- at every turn ---------------------------------------------------------------------
+
+    def listen(self) -> Iterator[Added]:
+        """Take what the proposers have said; yield what is queued now, or is to be refused.
+
+        Raises `ProposerError` when nobody is left who could propose.
+        """
+        for kind, asking in self._askings.items():
+            self._untaken += [(kind, told) for told in asking.take()]
+        while self._untaken:
+            kind, told = self._untaken[0]
+            if isinstance(told, Failed):
+                self._untaken.popleft()
+                self._fail(kind, told.error, told.briefing)
+                continue
+            # Taken when it is written down: a full disk must not cost an idea.
+            one = self._take(kind, told)
+            self._untaken.popleft()
+            if one is not None:
+                yield one
+        self._conversation.listen(self._briefer)
+        self._look_after_the_resting()
+
+    def rebase(self) -> list[tuple[Experiment, str]]:
+        """Move what is queued to a base that has changed; return what does not apply there."""
+        best = self._tree.best(self._tag)
+        if best is None or best.commit is None or best.id == self._base:
+            return []
+        first, self._base = self._base is None, best.id
+        queued = self._tree.with_status(self._tag, Status.QUEUED)
+        moving = [e for e in queued if e.commit is None and e.parent not in (None, best.id)]
+        if first or not moving:
+            return []
+        text, refused = self._briefer.text_of(best), []
+        for own in moving:
+            if problem := self._move(own, best, text):
+                refused.append((own, problem))
+        self._tree.refresh()
+        return refused
+
+    def fill(self, wanted: int, *, idle: bool) -> None:
+        """Ask while fewer than `wanted` are queued; `idle` says that a slot waits for one."""
+        queued = len(self._tree.with_status(self._tag, Status.QUEUED))
+        ordered = any(hint.order and hint.open for hint in self._journal.hints())
+        # One that rests is only being probed.
+        busy = [k for k, asking in self._askings.items() if asking.busy and not self._rests(k)]
+        if not busy and (queued < wanted or ordered):
+            self._ask(queued < wanted)
+        elif idle and not queued and SEARCH not in busy:
+            now = time.monotonic()
+            if busy and all(self._health[kind].held_up(now) for kind in busy):
+                self._say(f"{busy[0]} is held up: the search fills in for one experiment")
+                self._propose(SEARCH, None)
+
+    # ---- asking ----------------------------------------------------------------------------
+
+    def _ask(self, wanted: bool) -> None:
+        reader = self._well_reader()
+        if reader is None and not wanted:
             return
-        request = Request(
-            tag=self._tag,
-            base=base.id,
-            base_train_py=self._repo.read_text(base.commit, TRAIN_PY),
-            baseline_train_py=self._repo.read_text(baseline.commit, TRAIN_PY),
-            history=self._history(),
-            hints=tuple(hint.text for hint in self._journal.hints() if hint.state != "withdrawn"),
-            seed=self._seed,
-        )
+        briefing = self._briefer.briefing()
+        if briefing is None:
+            return
+        if reader is not None and (special := self._special(briefing)):
+            self._propose(reader, special)
+        elif wanted:
+            kind = next_of(self._schedule, self._turns)
+            self._turns[kind] = self._turns.get(kind, 0) + 1
+            # Who is stood in for has had its turn.
+            turn = SEARCH if self._rests(kind) else kind
+            self._propose(turn, replace(briefing, order=None))
 
-        def work() -> None:
-            try:
-                proposal = self._proposer.propose(request, PROPOSAL_SECONDS)
-                checked = self._check(proposal, request.base_train_py)
-                self._answers.put(_Answer(base.id, proposal, checked))
-            except ProposerError as error:
-                self._answers.put(error)
+    def _propose(self, kind: str, briefing: Briefing | None) -> None:
+        briefing = briefing or self._briefer.briefing()
+        if briefing is None:
+            return
+        self._known.refresh()
+        if kind != SEARCH:
+            self._journal.keep_program(briefing.program_version, briefing.program)
+        self._askings[kind].propose(briefing)
 
-        self._asking = threading.Thread(target=work, name="proposer", daemon=True)
-        self._asking.start()
+    def _well_reader(self) -> str | None:
+        """Return a proposer that reads and can be asked."""
+        if self._spending.over:
+            self._out_of_money()
+        return next((kind for kind in self.readers if not self._rests(kind)), None)
 
-    def _check(self, proposal: Proposal, base_train_py: str) -> Checked:
-        try:
-            return self._checking.check(applied(proposal, base_train_py))
-        except ConstantsError as error:
-            return Checked(f"its change does not apply to the base: {error}")
+    def _special(self, briefing: Briefing) -> Briefing | None:
+        """Return the briefing of what goes before a new idea: an order, a crash, a stale idea."""
+        if briefing.order is not None:
+            return briefing
+        if crash := self._slip():
+            return replace(briefing, crash=crash)
+        if self._stale is not None:
+            stale, self._stale = self._stale, None
+            return replace(briefing, stale=stale)
+        return None
 
-    def _history(self) -> tuple[HistoryEntry, ...]:
-        proposals, own = self._journal.proposals(self._tag), self._tree.of(self._tag)
-        return tuple(
-            HistoryEntry(
-                id=e.id,
-                parent=e.parent,
-                status=e.status,
-                val_bpb=e.val_bpb,
-                constants=proposals[e.id].constants,
-                title=e.title,
-                reason=e.reason,
-                delta=delta(own, e),
+    def _turns_so_far(self) -> dict[str, int]:
+        """Return how many proposals each has made tonight: a restart goes on from there."""
+        counts: dict[str, int] = {}
+        for own in self._tree.of(self._tag).values():
+            if own.created_at >= self._night.started_at:
+                counts[own.proposer] = counts.get(own.proposer, 0) + 1
+        return counts
+
+    def _slip(self) -> Crash | None:
+        """Return a crash of tonight that its author may mend, each only once."""
+        for own in self._tree.with_status(self._tag, Status.CRASHED)[::-1]:
+            if own.id in self._mended or own.created_at < self._night.started_at:
+                continue
+            self._mended.add(own.id)
+            run = own.runs[-1] if own.runs else None
+            proposal = self._briefer.proposal(own.id)
+            if proposal.proposer not in self.readers or proposal.repair_of is not None:
+                continue
+            if run is None or run.state != "failed" or run.ended_at is None:
+                continue
+            tried = any(
+                self._briefer.proposal(e.id).repair_of == own.id
+                for e in self._tree.of(self._tag).values()
+                if e.id > own.id
             )
-            for e in own.values()
-        )
+            if not tried and run.ended_at - run.started_at <= SLIP_SECONDS:
+                diff, lines = self._briefer.diff_of(own), self._briefer.log_of(own)
+                return Crash(own.id, own.title, own.hypothesis, diff, lines)
+        return None
 
+    def check(self, briefing: Briefing, proposal: Proposal) -> Checked:
+        """Return what is wrong with a proposal, in a worker thread."""
+        try:
+            text = applied(proposal, briefing.base_train_py)
+        except ApplyError as error:
+            return Checked(f"its change does not apply to the base: {error}")
+        same = self._known.find(text)
+        if same is not None:
+            own = self._tree.experiments.get(same)
+            known = f" ({own.title}: {own.status})" if own else ""
+            return Checked(f"this very train.py is #{same} already{known}")
+        return self._checking.check(text)
 
-def applied(proposal: Proposal, base_train_py: str) -> str:
-    """Return the train.py of a proposal on a base; raises `ConstantsError` where it changes
-    nothing there, or does not apply.
-    """
-    if proposal.train_py is not None:
-        return proposal.train_py
-    changed = rewrite(base_train_py, proposal.constants or {})
-    if changed == base_train_py:
-        raise ConstantsError("the base has it already")
-    return changed
+    # ---- what they say ---------------------------------------------------------------------
+
+    def _take(self, kind: str, told: Told) -> Added | None:
+        match told:
+            case Heard(event):
+                self._hear(kind, event)
+            case Idea():
+                self._recover(kind)
+                return self._queue(kind, told)
+            case Sent(problem):
+                self._conversation.say(kind, f"sent back: {problem}", None)
+            case Well():
+                self._recover(kind)
+            case _:
+                pass  # failures are taken before, questions have a process of their own
+        return None
+
+    def _hear(self, kind: str, event: Mapping[str, object]) -> None:
+        if event.get("event") == "call":
+            self._calls[kind].append(self._spending.record(kind, dict(event)))
+        elif event.get("event") == "trouble":
+            seconds = event.get("seconds")
+            wait = float(seconds) if isinstance(seconds, int | float) else 0.0
+            self._health[kind].held_until = time.monotonic() + wait
+            self._conversation.trouble(kind, str(event.get("says", "")))
+        else:
+            self._health[kind].held_until = 0.0
+            self._conversation.write(kind, event)
+
+    def _queue(self, kind: str, idea: Idea) -> Added | None:
+        """Make an experiment of an idea, on the base of this moment."""
+        self._conversation.written(kind)
+        briefing, proposal, checked = idea.briefing, idea.proposal, idea.checked
+        base = self._tree.best(self._tag)
+        if base is None:
+            return None
+        if base.id != briefing.base and checked.refusal is None:
+            try:
+                applied(proposal, self._briefer.text_of(base))
+            except ApplyError as error:
+                self._give_back(None, proposal, f"the base is #{base.id} now: {error}")
+                return None
+        if kind != SEARCH:
+            proposal = replace(proposal, program=briefing.program_version)
+        with self._journal.transaction():
+            number = self._journal.add_experiment(self._tag, base.id, proposal)
+            self._journal.assign_calls(self._calls[kind], number)
+            self._conversation.proposed(number, proposal, idea)
+            if checked.refusal is None:
+                self._conversation.answered(number, proposal, briefing)
+                if base.id != briefing.base:
+                    self._conversation.say("engine", REAPPLIED.format(base.id), number)
+        self._calls[kind].clear()
+        self._tree.refresh()
+        return Added(self._tree.experiments[number], checked)
+
+    def _give_back(self, number: int | None, proposal: Proposal, problem: str) -> None:
+        """Have an idea proposed anew on the present base, if its author reads."""
+        if proposal.proposer not in self.readers:
+            return
+        diff = self._briefer.lines_of(proposal)
+        self._stale = Stale(number, proposal.title, proposal.hypothesis, diff, problem)
+        why = problem.partition("\n")[0]
+        self._say(f"“{proposal.title}” does not apply any more, it is proposed anew: {why}")
+
+    def _move(self, own: Experiment, best: Experiment, text: str) -> str | None:
+        """Move a queued experiment to a new base; return why it can't be."""
+        proposal = self._briefer.proposal(own.id)
+        try:
+            moved = applied(proposal, text)
+        except ApplyError as error:
+            problem = f"its change does not apply to the new base #{best.id}: {error}"
+            self._give_back(own.id, proposal, problem)
+            return problem
+        same = self._known.find(moved)
+        if same not in (None, own.id):
+            return f"on the new base #{best.id} it is #{same} over again"
+        self._journal.change_experiment(own.id, parent=best.id)
+        self._conversation.say("engine", REAPPLIED.format(best.id), own.id)
+        return None
+
+    def _text_of(self, own: Experiment) -> str | None:
+        """Return the text that an experiment without a commit would have."""
+        parent = self._tree.experiments.get(own.parent) if own.parent is not None else None
+        if parent is None or parent.commit is None:
+            return None
+        try:
+            return applied(self._briefer.proposal(own.id), self._briefer.text_of(parent))
+        except ApplyError:
+            return None
+
+    # ---- health ----------------------------------------------------------------------------
+
+    def _rests(self, kind: str) -> bool:
+        return self._health[kind].rests
+
+    def _fail(self, kind: str, error: ProposerError, briefing: Briefing | None) -> None:
+        """Let a proposer rest; raises the error where nobody can stand in for it."""
+        self._conversation.written(kind)
+        if briefing is not None and briefing.stale is not None:
+            self._stale = briefing.stale
+        now, others = time.monotonic(), [k for k in self.readers if k != kind]
+        if kind == SEARCH and all(self._rests(k) for k in others):
+            raise error
+        if self._health[kind].fail(str(error), error.kind, now):
+            instead = "the others propose" if kind == SEARCH else "proposals come from search"
+            until = "" if error.kind == "money" else " until it answers again"
+            self._say(f"{kind}: {error}; {instead}{until}")
+        log.warning("%s failed (%s): %s", kind, error.kind, error)
+
+    def _recover(self, kind: str) -> None:
+        if self._health[kind].recover():
+            self._say(f"{kind} answers again")
+
+    def _look_after_the_resting(self) -> None:
+        for kind, health in self._health.items():
+            if health.probe_due(time.monotonic()) and not self._askings[kind].busy:
+                if kind == SEARCH:
+                    health.recover()
+                else:
+                    self._askings[kind].probe()
+
+    def _out_of_money(self) -> None:
+        limit = self._spending.limit or 0.0
+        for kind in self.readers:
+            if kind == "llm" and self._health[kind].until != float("inf"):
+                self._health[kind].fail("the money is spent", "money", time.monotonic())
+                self._say(f"the ${limit:.2f} of this night are spent: it goes on with search")
+
+    def _say(self, text: str) -> None:
+        self._journal.add_message("engine", "engine", text)

@@ -126,8 +126,11 @@ def other_options(night: Night, typed: Settings) -> list[str]:
 
 
 def plain(settings: Settings) -> dict[str, Any]:
-    """Return settings as JSON can carry them."""
-    return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(settings).items()
-    }
+    """Return settings as JSON gives them back."""
+    return {name: _plain(value) for name, value in asdict(settings).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,210 @@
+"""Whole nights with a model: real engine, real litellm, a real provider on loopback."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cockpit.core.experiment import Status
+from cockpit.lab.journal import Journal
+from tests.bench.nights import cockpit
+from tests.engine import models
+from tests.engine.models import KEY, READ_DOLLARS, WRITTEN_DOLLARS, Researcher, answered, tell
+from tests.proposers import openai_server as provider
+from tests.proposers.openai_server import Request, Step, answer, serving
+
+
+@pytest.fixture
+def looking(lab: Path, wait_until: Callable[..., Journal]) -> Iterator[Callable[[], Journal]]:
+    """The journal, as soon as the night has begun."""
+    opened: list[Journal] = []
+
+    def look() -> Journal:
+        if not opened:
+            opened.append(wait_until(lambda: models.begun(lab), 60, "a night"))
+        return opened[0]
+
+    yield look
+    for journal in opened:
+        journal.close()
+
+
+def faster(request: Request) -> Step:
+    """Undo the crawling: a gain beyond all noise."""
+    edits = [
+        request.edit(name, value)
+        for name, value in (("MATRIX_LR", 0.03), ("EMBEDDING_LR", 0.3), ("UNEMBEDDING_LR", 0.01))
+    ]
+    return answer("Steps that move", edits=edits, predicted=-0.5, hints=answered(request))
+
+
+def misquoted(request: Request) -> Step:
+    edits = [{"search": "LEARNING_SPEED = 1", "replace": "LEARNING_SPEED = 2"}]
+    return answer("Misquoted", edits=edits, hints=answered(request))
+
+
+def forbidden(request: Request) -> Step:
+    line = request.edit("WARMDOWN", 0.42)
+    edits = [{"search": line["search"], "replace": f"import subprocess\n{line['replace']}"}]
+    return answer("Forbidden", edits=edits, hints=answered(request))
+
+
+def on_the_crawling_base(request: Request) -> Step:
+    """Edit a line that the faster one changes too."""
+    edit = request.edit("MATRIX_LR", 0.0021)
+    return answer("Slower still", edits=[edit], hints=answered(request))
+
+
+def test_a_night_with_hints_a_question_repairs_and_a_new_base(
+    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
+) -> None:
+    models.let_it_crawl(lab)
+    researcher = Researcher()
+    # While #1 is audited #2 runs: the next two wait on the base that it is about to replace.
+    researcher.plan = [faster, misquoted, researcher.next_idea, on_the_crawling_base, forbidden]
+    with serving(researcher) as server:
+        models.write_settings(lab, server, budget="2s")
+        with models.night(lab, "--max-experiments", "8", "--max-cost", "5") as night:
+            looking()
+            hinted = tell(lab, "hint", text="Look at the step sizes.")
+            tell(lab, "hint", text="Only this once.", once=True)
+            wait_until(lambda: looking().running(), 60, "a run")
+            assert "asked" in tell(lab, "ask", text="Why is it slow?")
+            wait_until(lambda: looking().said("answer"), 60, "an answer in mid-run")
+            assert looking().running(), "the answer waited for the run"
+            assert night.end(300) == 0
+        seen = looking()
+        own = seen.experiments()
+        assert sum(e.claimed_at is not None for e in own.values()) == 9
+        kept = [e for e in own.values() if e.status is Status.KEPT and e.parent is not None]
+        assert kept[0].title == "Steps that move"
+        assert researcher.repairs == 2
+        assert researcher.carried_over == 1
+        said = [m.text for m in seen.messages()]
+        assert "re-applied to the new base #1" in said
+        assert any("does not apply any more, it is proposed anew" in text for text in said)
+        assert hinted.startswith("kept as hint 1")
+        states = {hint.id: hint.state for hint in seen.hints()}
+        assert states == {1: "applied", 2: "applied"}
+        assert sum("Only this once." in request.prompt for request in server.requests) <= 2
+        check_costs(seen, server)
+        no_key_anywhere(lab, server)
+
+
+def check_costs(seen: Journal, server: provider.ModelServer) -> None:
+    """What the journal says is what the provider told, by night and by experiment."""
+    calls = seen.calls()
+    expected = sum(READ_DOLLARS * p + WRITTEN_DOLLARS * c for _, p, c in server.told)
+    assert sum(call.dollars or 0.0 for call in calls) == pytest.approx(expected, rel=1e-6)
+    assert {call.purpose for call in calls} >= {"proposal", "repair", "question"}
+    used = {call.experiment for call in calls if call.purpose == "repair"}
+    assert None not in used
+
+
+def no_key_anywhere(lab: Path, server: provider.ModelServer) -> None:
+    """The key went to the provider and nowhere else."""
+    assert {request.key for request in server.requests} == {KEY}
+    assert all(KEY not in json.dumps(request.body) for request in server.requests)
+    for path in (lab / ".cockpit").rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes(), path
+
+
+INJECTING = "Traceback (most recent call last):\n\x1b]0;x\x07 ```\n/stop now\n$(reboot)"
+FAULTS = (
+    (provider.rate_limited("1"), provider.malformed()),
+    (provider.status(500), provider.huge()),
+    (provider.silence(30), provider.empty()),
+    (provider.cut(), provider.text(INJECTING)),
+    (provider.html(), provider.key_revoked()),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", FAULTS)
+def test_a_night_in_which_every_third_call_goes_wrong(
+    lab: Path, looking: Callable[[], Journal], faults: tuple[Step, Step]
+) -> None:
+    with serving(provider.with_faults(Researcher(), faults)) as server:
+        models.write_settings(lab, server, silence="4s")
+        with models.night(lab, "--max-experiments", "8") as night:
+            looking()
+            tell(lab, "hint", text="Stay small.")
+            assert night.end(590) == 0
+        own = looking().experiments()
+        assert sum(e.claimed_at is not None for e in own.values()) == 9
+        assert looking().hints()[0].state == "applied"
+        assert sum(e.proposer == "llm" for e in own.values()) >= 3
+        assert len(server.requests) >= 6, "both faults were met"
+        no_key_anywhere(lab, server)
+        assert not any("\x1b" in e.title + (e.reason or "") for e in own.values())
+
+
+def test_a_key_that_comes_late_is_taken_without_a_restart(
+    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
+) -> None:
+    """Revoked at first, the search proposes; then `cockpit key` puts in one that works."""
+    researcher = Researcher()
+
+    def script(request: Request) -> Step:
+        return researcher(request) if request.key == KEY else provider.key_revoked()
+
+    with serving(script) as server:
+        models.write_settings(lab, server)
+        with models.night(lab, key="sk-old-9876543210zyxwvutsrq") as night:
+            wait_until(lambda: "llm" in _proposers_that_failed(looking()), 120, "a refused key")
+            wait_until(lambda: "search" in _proposers(looking()), 60, "a stand-in")
+            keys = lab.parent / "config" / "cockpit" / "keys.env"
+            keys.parent.mkdir(parents=True)
+            keys.touch(0o600)
+            keys.write_text(f"OPENAI_API_KEY={KEY}\n")
+            wait_until(lambda: "llm" in _proposers(looking()), 120, "the model again")
+            tell(lab, "stop", now=True)
+            night.end(60)
+        assert any("llm answers again" in m.text for m in looking().messages())
+
+
+def _proposers(seen: Journal) -> set[str]:
+    return {e.proposer for e in seen.experiments().values()}
+
+
+def _proposers_that_failed(seen: Journal) -> set[str]:
+    return {m.text.partition(":")[0] for m in seen.messages() if "come from search" in m.text}
+
+
+def test_at_the_limit_of_money_the_night_goes_on_with_search(
+    lab: Path, looking: Callable[[], Journal]
+) -> None:
+    dear = provider.Usage(prompt=1_000_000, completion=1_000)
+
+    def script(request: Request) -> Step:
+        edit = request.edit("WARMDOWN", round(0.3 + 0.01 * request.number, 3))
+        return answer("Dear", edits=[edit], hints=answered(request), usage=dear)
+
+    with serving(script) as server:
+        models.write_settings(lab, server)
+        with models.night(lab, "--max-experiments", "3", "--max-cost", "0.10") as night:
+            assert night.end(200) == 0
+    assert len(server.requests) == 1
+    assert sorted(e.proposer for e in looking().experiments().values()) == [
+        "baseline", "llm", "search", "search",
+    ]  # fmt: skip
+    assert any("are spent: it goes on with search" in m.text for m in looking().messages())
+    told = json.loads(cockpit(lab, "status", "--json").stdout)
+    assert told["cost_usd"] == pytest.approx(0.1506)
+
+
+def test_an_llm_without_a_model_or_a_key_is_one_line_before_anything_begins(lab: Path) -> None:
+    for words, why in (
+        (("--proposer", "llm"), "--model"),
+        (("--proposer", "llm", "--model", models.MODEL), "OPENAI_API_KEY"),
+    ):
+        with models.night(lab, *words, "--max-experiments", "1", key=None) as night:
+            assert night.end(120) == 1
+        assert why in night.lines[-1]
+    done = subprocess.run(
+        ["git", "for-each-ref", "refs/cockpit"], cwd=lab, capture_output=True, check=True
+    )
+    assert done.stdout == b""
