@@ -48,6 +48,8 @@ import importlib.util, json, os, site, sys
 found = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
 if site.ENABLE_USER_SITE:
     found.append(site.getusersitepackages())
+# Those of another environment, laid under this one: packages there lean on their neighbours.
+found += [p for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages")]
 for name in ("torch", "numpy", "triton", "flash_attn", "flash_attn_interface", "kernels"):
     spec = importlib.util.find_spec(name)
     found += list(spec.submodule_search_locations or ()) if spec else []

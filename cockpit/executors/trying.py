@@ -37,6 +37,8 @@ from cockpit.executors.witness import (
 )
 
 REHEARSE = "import preflight; preflight.main()"
+NICENESS = 10
+"""Below the next run's warm spare, for which a slot waits."""
 SHORT = 64
 """Tokens a row at the first try."""
 ROWS = 2
@@ -202,6 +204,7 @@ def main() -> None:
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     become_subreaper()
+    os.nice(NICENESS)
     order = PreflightOrder.decode(sys.stdin.readline())
     if LINUX and (cpus := reserved_cpus(order.device)):
         with contextlib.suppress(OSError):  # a container's set of cores may have changed
