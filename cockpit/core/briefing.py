@@ -16,9 +16,9 @@ from cockpit.core.noise import Noise
 VERSION_CHARACTERS = 12
 
 
-def version_of(program: str) -> str:
-    """Return the version of a program.md: the beginning of its SHA-256, in hex."""
-    return hashlib.sha256(program.encode()).hexdigest()[:VERSION_CHARACTERS]
+def version_of(brief: str) -> str:
+    """Return the version of a brief: the beginning of its SHA-256, in hex."""
+    return hashlib.sha256(brief.encode()).hexdigest()[:VERSION_CHARACTERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,8 @@ class Briefing:
     seed: int = 0
     program: str = ""
     """The text of program.md."""
+    program_version: str = ""
+    """Of the brief in it, as `version_of` gives it."""
     contract: str = ""
     """What train.py may ask of the harness."""
     setup: Mapping[str, Any] = field(default_factory=dict)
@@ -132,11 +134,6 @@ class Briefing:
     """Where the human asks something: the answer is text, no proposal."""
     token_limit: int = 48_000
     """Tokens that the prompt may have."""
-
-    @property
-    def program_version(self) -> str:
-        """Return the version of the brief."""
-        return version_of(self.program)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Briefing":

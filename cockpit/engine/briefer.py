@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cockpit.core import contract, findings
-from cockpit.core.briefing import Briefing, Exchange, HistoryEntry
+from cockpit.core.briefing import Briefing, Exchange, HistoryEntry, version_of
 from cockpit.core.edits import diff_lines
 from cockpit.core.experiment import Experiment, Proposal, Status
 from cockpit.core.judge import probability_better
@@ -86,7 +86,7 @@ class Briefer:
         if base is None or baseline is None:
             return None
         hints = [hint for hint in self._journal.hints() if hint.open]
-        measured = self._last_measured()
+        measured, program = self._last_measured(), self.program()
         briefing = Briefing(
             tag=tag,
             base=base.id,
@@ -96,12 +96,16 @@ class Briefer:
             hints=tuple(hint for hint in hints if not hint.order),
             order=next((hint for hint in hints if hint.order), None),
             seed=self._opening.seed,
-            program=self.program(),
+            program=program,
+            program_version=brief_version(program),
             contract=self._told_contract(),
             setup=measuring.fields(self._opening.setup),
             noise=self._tree.noise(tag),
             constraints=self._constraints,
-            dynamics=tuple(training_dynamics(self._lab, measured)) if measured else (),
+            dynamics=(
+                *_figures(base),
+                *(training_dynamics(self._lab, measured) if measured else ()),
+            ),
             dynamics_of=measured.id if measured else None,
             findings=self.findings(),
             conversation=self._conversation(),
@@ -201,3 +205,24 @@ class Briefer:
             return ()
         directory = self._lab.run_directory(own.id, own.runs[-1].number)
         return tuple(RunDirectory(directory).log_tail(LOG_LINES, LINE_CHARACTERS))
+
+
+def brief_version(program: str) -> str:
+    """Return the version of the brief in a program.md: findings merged into it don't count."""
+    return version_of(findings.divided(program)[0].rstrip())
+
+
+def _figures(base: Experiment) -> list[str]:
+    """Return what the base takes, in a line: what a change of it may cost is held against that."""
+    run = next((run for run in base.runs if run.val_bpb is not None), None)
+    if run is None:
+        return []
+    found = (
+        (run.parameters, "{:,} parameters"),
+        (run.steps, "{:,} steps"),
+        (run.tokens, "{:,} tokens"),
+        (run.peak_memory_bytes and run.peak_memory_bytes / 1e9, "{:.2f} GB at most"),
+        (run.evaluation_seconds, "evaluation {:.1f} s"),
+    )
+    told = ", ".join(words.format(value) for value, words in found if value)
+    return [f"the base #{base.id} itself: {told}"] if told else []

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from cockpit.core.briefing import version_of
+from cockpit.engine.briefer import brief_version
 
 POLL_MILLISECONDS = 200
 """How often the watching thread looks whether it is to end."""
@@ -53,7 +53,7 @@ class ProgramWatch:
 
     def _read(self) -> str | None:
         try:
-            return version_of(self._program.read_text(encoding="utf-8", errors="replace"))
+            return brief_version(self._program.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return None
 

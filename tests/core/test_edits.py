@@ -60,7 +60,9 @@ def test_a_loose_match_must_be_the_only_one_and_even() -> None:
 
 
 def test_what_is_not_there_is_answered_with_the_nearest_lines() -> None:
-    with pytest.raises(EditError, match=r"not in the file\nThe nearest lines are:\n        y = norm\(x\)"):
+    with pytest.raises(
+        EditError, match=r"not in the file\nThe nearest lines are:\n        y = norm\(x\)"
+    ):
         apply(TEXT, [Edit("        y = rmsnorm(x)\n        return y", "")])
     with pytest.raises(EditError, match="empty"):
         apply(TEXT, [Edit("  \n", "x")])
