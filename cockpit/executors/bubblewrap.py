@@ -66,6 +66,9 @@ def command(
     for device in devices:
         made += ["--dev-bind-try", str(device), str(device)]
     made += ["--ro-bind", str(entrance), str(ENTRANCE), "--bind", str(run_directory), str(INSIDE)]
-    # What bubblewrap made to hold all this is memory that nobody counts.
-    made += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(INSIDE), "--"]
+    # What bubblewrap made to hold all this is memory that nobody counts; and root owns the kernel's
+    # settings in /proc under whatever number, and without any power.
+    for place in ("/proc", "/dev", "/"):
+        made += ["--remount-ro", place]
+    made += ["--chdir", str(INSIDE), "--"]
     return made

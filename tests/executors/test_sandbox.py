@@ -284,6 +284,17 @@ def test_nothing_of_a_run_is_left_in_shared_memory(confined: Any) -> None:
         assert got["system_v"] == -1
 
 
+def test_without_landlock_root_in_bubblewrap_sets_nothing_of_the_kernel(boxed: Any) -> None:
+    if level_of(boxed) != "bubblewrap":
+        pytest.skip("the others have Landlock, or are not root")
+    alone = replace(boxed.executor.sandbox, landlock=False)
+    boxed.executor = LocalExecutor(
+        CPU, alone.python, boxed.trainer, boxed.state / "spares", boxed.log, alone
+    )
+    got = attempts(boxed, pattern="open('/proc/sys/kernel/core_pattern', 'a').close()")
+    assert "Error" in got["pattern"]
+
+
 def test_without_landlock_a_user_is_shut_out_of_what_is_open(boxed: Any) -> None:
     if level_of(boxed) != "user":
         pytest.skip("the others do not need it")
