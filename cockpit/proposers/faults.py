@@ -165,6 +165,8 @@ def _kind(names: set[str], status: int | None, text: str) -> str:
         return "cut"
     if "JSONDecodeError" in names:
         return "garbled"
+    if names & {"LocalProtocolError", "UnicodeEncodeError"}:
+        return "key"  # no header can hold it: a line end has come along
     if "ContextWindowExceededError" in names or (status in (400, 413) and _CONTEXT.search(text)):
         return "context"
     if status == 429 and "request too large" in text:  # for a minute's allowance

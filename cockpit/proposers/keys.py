@@ -125,11 +125,12 @@ _PARTS = frozenset({"KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PAS
 
 def secrets(environment: Mapping[str, str]) -> frozenset[str]:
     """Return the values of the variables that look like keys by their name."""
-    return frozenset(
-        value
+    named = (
+        value.strip()  # a line end that came along is not what a library repeats
         for name, value in environment.items()
-        if len(value) >= SECRET_CHARACTERS and _PARTS & set(name.upper().split("_"))
+        if _PARTS & set(name.upper().split("_"))
     )
+    return frozenset(value for value in named if len(value) >= SECRET_CHARACTERS)
 
 
 _SHAPES = re.compile(

@@ -40,6 +40,7 @@ class Response:
         (raised("PermissionDeniedError", status_code=403), "key"),
         (raised("BadRequestError", "API key not valid. Please pass", status_code=400), "key"),
         (raised("OpenAIError", "The api_key client option must be set"), "key"),
+        (raised("APIConnectionError", status_code=500, cause=raised("LocalProtocolError")), "key"),
         (raised("NotFoundError", status_code=404), "model"),
         (raised("BadRequestError", "LLM Provider NOT provided", status_code=400), "model"),
         (raised("APIError", "Insufficient credits", status_code=402), "credit"),

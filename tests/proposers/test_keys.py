@@ -104,7 +104,7 @@ def test_keys_are_known_by_the_names_of_their_variables() -> None:
     found = secrets(
         {
             "OPENAI_API_KEY": KEY,
-            "GH_TOKEN": OTHER,
+            "GH_TOKEN": OTHER + "\n",
             "AWS_SECRET_ACCESS_KEY": "s" * 40,
             "DB_PASSWORD": "short",
             "KEYBOARD": "qwertzuiop",

@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -431,6 +432,15 @@ def test_a_key_that_may_not_do_this_is_a_matter_of_keys(talk: Talk) -> None:
     assert error.value.kind == "key"
 
 
+def test_a_key_that_no_header_can_hold_is_a_matter_of_keys(talk: Talk) -> None:
+    talk.keys.write_text("OPENAI_API_KEY=sk-test-schlüssel-0123456789\n")
+    talk.keys.chmod(0o600)
+    with pytest.raises(ProposerError, match="its key is missing, wrong") as error:
+        talk.propose([GOOD])
+    assert error.value.kind == "key"
+    assert "schl" not in str(error.value)
+
+
 def test_a_missing_key_is_named_and_nobody_is_called(talk: Talk) -> None:
     with pytest.raises(ProposerError, match="ANTHROPIC_API_KEY is not set, neither in") as error:
         talk.propose([GOOD], models=["anthropic/claude-sonnet-4-5"])
@@ -570,3 +580,49 @@ def test_a_child_ends_with_its_engine_in_the_middle_of_a_call(
         wait_until(lambda: server.requests, 30, "the call")
         said, _ = process.communicate("go\n")
     wait_until(lambda: not psutil.pid_exists(int(said)), 5, "the end of the orphan")
+
+
+# --- the provider on loopback ------------------------------------------------------------------
+
+
+def test_a_script_may_answer_from_what_the_prompt_says(talk: Talk) -> None:
+    hints = (Hint(3, "try depth", "ada", 0.0), Hint(12, "leave RATE", "ada", 0.0))
+    order = Hint(15, "depth 5", "ada", 0.0, order=True)
+    briefing = replace(BRIEFING, hints=hints, order=order)
+
+    def script(request: play.Request) -> play.Step:
+        answers = [{"id": hint, "applied": True, "why": "so"} for hint in request.hints]
+        if request.number == 0:
+            return play.status(500)
+        return play.answer(edits=[request.edit("DEPTH", 5)], hints=answers)
+
+    proposal = talk.propose(script, briefing).proposal
+    assert proposal is not None
+    assert proposal.edits == (Edit("DEPTH = 4  # layers", "DEPTH = 5  # layers"),)
+    assert [answer.hint for answer in proposal.hints] == [3, 12, 15]
+    ((model, prompt, completion),) = talk.server.told
+    call = talk.calls[-1]
+    assert (model, prompt) == ("gpt-4o-mini", call["prompt_tokens"])
+    assert completion == call["completion_tokens"]
+
+
+def test_faults_may_come_at_every_third_request(server: ModelServer) -> None:
+    wrong = [play.status(500), play.rate_limited("0")]
+    script = play.with_faults(lambda _: GOOD, wrong)
+    assert callable(script)
+    steps = [script(play.Request(number, {}, {})) for number in range(9)]
+    assert steps == [GOOD, GOOD, wrong[0], GOOD, GOOD, wrong[1], GOOD, GOOD, wrong[0]]
+
+
+def test_the_server_lets_go_who_waits_when_it_closes(wait_until: Callable[..., object]) -> None:
+    began = time.monotonic()
+    with play.serving([play.silence(60.0)]) as served:
+        waiting = socket.create_connection(("127.0.0.1", served.port))
+        body = b'{"model": "x", "messages": []}'
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        waiting.sendall(head.encode() + body)
+        waiting.settimeout(10.0)
+        wait_until(lambda: served.requests, 10, "the request")
+    assert waiting.recv(1) == b""
+    waiting.close()
+    assert time.monotonic() - began < 5
