@@ -142,6 +142,70 @@ def test_a_night_in_which_every_third_call_goes_wrong(
         assert not any("\x1b" in e.title + (e.reason or "") for e in own.values())
 
 
+@pytest.mark.slow
+def test_a_crash_that_looks_like_a_slip_goes_back_once_with_its_traceback(
+    lab: Path, looking: Callable[[], Journal]
+) -> None:
+    slips = 0
+
+    def slip(request: Request) -> Step:
+        nonlocal slips
+        slips += 1
+        line = "        progress = task.progress"
+        edit = {
+            "search": line,
+            # A preflight's one step on noise does not get there.
+            "replace": f"{line}\n        if total.item() < 7.5:\n            undefined_{slips}()",
+        }
+        return answer(f"Slip {slips}", edits=[edit], hints=answered(request))
+
+    researcher = Researcher([slip])
+
+    def script(request: Request) -> Step:
+        if "# A crash to mend" in request.prompt and "assistant" not in request.roles:
+            return slip(request)
+        return researcher(request)
+
+    with serving(script) as server:
+        models.write_settings(lab, server)
+        with models.night(lab, "--max-experiments", "4") as night:
+            assert night.end(300) == 0
+        mending = [r.prompt for r in server.requests if "# A crash to mend" in r.prompt]
+    assert slips == 2, "the first crash goes back, the crash of its repair does not"
+    assert "NameError" in mending[0]
+    assert "undefined_1" in mending[0]
+    crashed = [e for e in looking().experiments().values() if e.status is Status.CRASHED]
+    assert [e.title for e in crashed] == ["Slip 1", "Slip 2"]
+    assert looking().proposal(crashed[1].id).repair_of == crashed[0].id
+
+
+@pytest.mark.slow
+def test_an_order_is_the_next_proposal_and_the_next_run(
+    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
+) -> None:
+    def script(request: Request) -> Step:
+        if "# A direct order" in request.prompt:
+            edit = request.edit("WARMDOWN", 0.77)
+            return answer("As ordered", edits=[edit], hints=answered(request))
+        return researcher(request)
+
+    researcher = Researcher()
+    with serving(script) as server:
+        models.write_settings(lab, server, budget="4s")
+        with models.night(lab, "--max-experiments", "4") as night:
+            wait_until(lambda: len(looking().experiments()) >= 3, 120, "a queue")
+            assert "the next run is its" in tell(lab, "try", text="a long warmdown of 0.77")
+            assert night.end(300) == 0
+    own = looking().experiments().values()
+    ordered = next(e for e in own if e.title == "As ordered")
+    waiting = [e for e in own if (e.claimed_at or 1e12) > ordered.created_at]
+    assert min(waiting, key=lambda e: e.claimed_at or 1e12) is ordered
+    assert looking().proposal(ordered.id).order == 1
+    (order,) = looking().hints()
+    assert (order.state, order.experiment) == ("applied", ordered.id)
+
+
+@pytest.mark.slow
 def test_a_key_that_comes_late_is_taken_without_a_restart(
     lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
 ) -> None:
@@ -174,6 +238,7 @@ def _proposers_that_failed(seen: Journal) -> set[str]:
     return {m.text.partition(":")[0] for m in seen.messages() if "come from search" in m.text}
 
 
+@pytest.mark.slow
 def test_at_the_limit_of_money_the_night_goes_on_with_search(
     lab: Path, looking: Callable[[], Journal]
 ) -> None:
