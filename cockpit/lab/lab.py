@@ -78,6 +78,11 @@ class Lab:
         """Return the researcher's brief."""
         return self.root / "program.md"
 
+    @property
+    def findings(self) -> Path:
+        """Return what the lab has learnt, written anew after every verdict."""
+        return self.state / "findings.md"
+
     def fixed_trainer(self, digest: str) -> Path:
         """Return where the fixed trainer files of a setup are laid out for its runs."""
         return self.state / "trainer" / digest
