@@ -5,17 +5,18 @@ import gc
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.driver import Driver
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.ui import deciding, layout, messages
+from cockpit.ui import deciding, layout, messages, opening
 from cockpit.ui.beginning import Beginning, next_night
 from cockpit.ui.card import StartCard
 from cockpit.ui.client import Client
@@ -25,16 +26,14 @@ from cockpit.ui.panes.history import HistoryPane
 from cockpit.ui.panes.keys import KeyLine
 from cockpit.ui.panes.status import StatusLine, TabLine
 from cockpit.ui.screens.confirm import ConfirmScreen, begin_question, skip_question
+from cockpit.ui.screens.following import FollowingScreen
 from cockpit.ui.screens.start import StartScreen
 from cockpit.ui.snapshot import Outcome, Snapshot
 from cockpit.ui.themed import ThemedApp
 
-if TYPE_CHECKING:
-    from cockpit.ui.screens.experiment import ExperimentScreen
-
 POLL_SECONDS = 0.25
-THEME_POLLS = 8
-"""The theme's file is looked at every so many polls."""
+WRITING_SECONDS = 0.125
+"""While something is being written: not more often than that is it drawn anew."""
 
 
 class CockpitApp(ThemedApp):
@@ -76,7 +75,6 @@ class CockpitApp(ThemedApp):
         self.snapshot = self.client.snapshot()
         self.beginning = Beginning(client, self._from_thread, self._progress, self._started)
         self.active = "history"
-        self._opened: ExperimentScreen | None = None
         self._keys: tuple[str, bool] | None = None
 
     # ---- layout ------------------------------------------------------------------------------
@@ -109,10 +107,9 @@ class CockpitApp(ThemedApp):
 
     @work
     async def _poll(self) -> None:
-        """Look at the lab four times a second, in a thread: a slow disk must not stop the keys."""
-        beats = 0
+        """Look at the lab again and again, in a thread: a slow disk must not stop the keys."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(WRITING_SECONDS if self.snapshot.streams else POLL_SECONDS)
             before = self.snapshot.tag
             self.snapshot = await asyncio.to_thread(self.client.snapshot)
             if not self.is_running:  # the person has left meanwhile: the panes are being removed
@@ -120,9 +117,7 @@ class CockpitApp(ThemedApp):
             if self.snapshot.tag is not before:
                 self.client.keep_off_training_cores()
             self._show(self.snapshot)
-            beats += 1
-            if beats % THEME_POLLS == 0:
-                self.reload_theme()
+            self.follow_theme()
 
     def _show(self, snapshot: Snapshot) -> None:
         panes = self.screen_stack[0]
@@ -133,8 +128,8 @@ class CockpitApp(ThemedApp):
         self._show_tabs()
         for outcome in snapshot.outcomes:
             self._say(outcome)
-        if self._opened is not None and self._opened.is_current:
-            self._opened.follow(snapshot)
+        if isinstance(self.screen, FollowingScreen):
+            self.screen.follow(snapshot)
         keys = (snapshot.engine.state, bool(snapshot.current))
         if keys != self._keys:
             self._keys = keys
@@ -190,12 +185,16 @@ class CockpitApp(ThemedApp):
     @work
     async def on_open(self, message: messages.Open) -> None:
         """Show an experiment."""
-        from cockpit.ui.screens.experiment import ExperimentScreen  # after the first paint
+        self._on_top(await opening.experiment(self.client, self.snapshot, message.experiment))
 
-        details = await asyncio.to_thread(self.client.details, message.experiment)
-        if details is not None and self.is_running:
-            self._opened = ExperimentScreen(self.client, details, self.snapshot)
-            self.push_screen(self._opened)
+    @work
+    async def on_show_page(self, message: messages.ShowPage) -> None:
+        """Show a page to read."""
+        self._on_top(await opening.page(self.client, message.page))
+
+    def _on_top(self, screen: Screen[None] | None) -> None:
+        if screen is not None and self.is_running:
+            self.push_screen(screen)
 
     def on_begin(self) -> None:
         """Begin a night: at once from the card, else after a question."""

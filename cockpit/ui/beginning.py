@@ -14,6 +14,10 @@ REPEATED = {
     "--max-experiments": ("max_experiments",),
     "--duration": ("duration_seconds", "duration"),
     "--proposer": ("proposer",),
+    "--model": ("model",),
+    "--max-cost": ("max_cost",),
+    "--agent": ("agent",),
+    "--unsafe-agent": ("unsafe_agent",),
     "--seed": ("seed",),
     "--device": ("device",),
     "--gpus": ("gpus",),
@@ -34,9 +38,18 @@ def next_night(snapshot: Snapshot, given: Sequence[str]) -> list[str]:
         options += ["--tag", snapshot.night.tag]
     for flag, names in REPEATED.items():
         value = next((v for n in names if (v := snapshot.night.options.get(n)) is not None), None)
-        if value is not None and flag not in given:
-            options += [flag, f"{value:g}s" if flag == "--duration" else str(value)]
+        if value is not None and value is not False and flag not in given:
+            options += _typed(flag, value)
     return options
+
+
+def _typed(flag: str, value: object) -> list[str]:
+    """Return an option of a night as it is typed."""
+    if value is True:
+        return [flag]
+    if flag == "--duration" and isinstance(value, int | float):
+        return [flag, f"{value:g}s"]
+    return [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
 
 
 def night_facts(snapshot: Snapshot, options: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -51,10 +64,16 @@ def night_facts(snapshot: Snapshot, options: Sequence[str]) -> tuple[tuple[str, 
         f"{typed['--max-experiments']} experiments" if "--max-experiments" in typed else "",
         _duration(typed["--duration"]) if "--duration" in typed else "",
     ]
+    asked = [
+        typed.get("--proposer", ""),
+        typed.get("--model") or typed.get("--agent", ""),
+        f"at most ${typed['--max-cost'].removeprefix('$')}" if "--max-cost" in typed else "",
+    ]
     facts = (
         ("tag", tag or "a new one"),
         ("budget", f"{typed.get('--budget') or known} a run"),
         ("corpus", typed.get("--corpus") or (corpus if isinstance(corpus, str) else "stdlib")),
+        ("ideas", " · ".join(filter(None, asked)) or "as cockpit.toml says, else search"),
         ("limits", ", ".join(filter(None, limits)) or "none: until you stop it"),
     )
     return tuple((label, clean(value, 200)) for label, value in facts)

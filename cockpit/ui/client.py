@@ -12,23 +12,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.core.curve import Point
-from cockpit.core.experiment import Experiment, Run, Status
+from cockpit.core.experiment import Experiment, Hint
 from cockpit.core.ledger import total
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab
-from cockpit.lab.rows import EngineRow
+from cockpit.lab.looking import LookingJournal, Scores
+from cockpit.lab.rows import EngineRow, Night
+from cockpit.ui.conversation import Conversation
 from cockpit.ui.derived import derived
-from cockpit.ui.details import experiment_curve, read_details
-from cockpit.ui.live import LiveRun
-from cockpit.ui.snapshot import CurrentRun, Details, EngineState, Outcome, Slot, Snapshot
+from cockpit.ui.details import read_details
+from cockpit.ui.snapshot import Details, EngineState, Outcome, Slot, Snapshot
 from cockpit.ui.spawn import OneOffTick, own_cores, start_night, stay_on
+from cockpit.ui.spent import Spent
 from cockpit.ui.tally import done_tonight
+from cockpit.ui.underway import UnderWay, running
 
-MESSAGES = 600
-"""The newest messages that a screen keeps."""
+FINDINGS_BYTES = 1 << 18
+"""No findings are read further than this."""
 LOCK_SECONDS = 1.0
 """How often the engine's lock is tried: whoever tries holds it for a moment."""
+
+Scored = tuple[Scores | None, Spent]
+"""A scoreboard, None where there is no tag yet, and what the night has taken."""
+
+
+def _claims(night: Night | None) -> tuple[int, int] | None:
+    """Return what tells one moment of a night from another, as far as experiments go."""
+    return (night.id, night.claimed) if night else None
 
 
 @dataclass(slots=True)
@@ -49,7 +59,8 @@ class Client:
         # Looked at from worker threads: SQLite must not be closed, or asked twice at once,
         # while another thread is in it.
         self._using = threading.RLock()
-        self._journal: Journal | None = None
+        self._journal: LookingJournal | None = None
+        self._conversation = Conversation()
         self._file: tuple[int, int] | None = None
         self._data_version = -1
         self._revision = -1
@@ -57,9 +68,9 @@ class Client:
         self._row: EngineRow | None = None
         self._heartbeat = (0.0, 0.0)
         self._lives = (False, float("-inf"))
-        self._live: dict[tuple[int, int], LiveRun] = {}
-        self._curves: dict[int, tuple[Point, ...]] = {}
+        self._under_way = UnderWay(lab)
         self._pending: dict[int, _Pending] = {}
+        self._scores: tuple[tuple[int, str, int], Scores] | None = None
 
     # ---- reading ---------------------------------------------------------------------------
 
@@ -77,14 +88,20 @@ class Client:
             self._forget()
         outcomes = self._answers() if self._journal else ()
         engine = self._engine_state()
-        running = self._running()
+        known = self._known
+        runs = running(known.experiments or {})
+        current = self._under_way.follow(
+            runs if engine.alive else {}, known.experiments or {}, known.slots or {}
+        )
         self._known = replace(
-            self._known,
+            known,
             at=time.time(),
             engine=engine,
             problem=problem,
-            current=self._current(running if engine.alive else {}),
-            stranded=tuple(sorted({n for n, _ in running})) if engine.state == "dead" else (),
+            # What a dead engine's proposer was writing is written by nobody now.
+            streams=known.streams if engine.alive else (),
+            current=current,
+            stranded=tuple(sorted({n for n, _ in runs})) if engine.state == "dead" else (),
             outcomes=outcomes,
         )
         return self._known
@@ -107,9 +124,10 @@ class Client:
         self._data_version = self._revision = -1
         self._known = Snapshot(self.lab.name, time.time(), EngineState("fresh"))
         self._row = None
-        self._live.clear()
-        self._curves.clear()
+        self._conversation = Conversation()
+        self._under_way = UnderWay(self.lab)
         self._pending.clear()
+        self._scores = None
 
     def _read_journal(self) -> None:
         try:
@@ -119,7 +137,7 @@ class Client:
         if self._journal is not None and self._file != (status.st_dev, status.st_ino):
             self._forget()
         if self._journal is None:
-            self._journal = Journal(self.lab.journal, write=False)
+            self._journal = LookingJournal(self.lab.journal, write=False)
             self._file = (status.st_dev, status.st_ino)
         # Before the reading: what is written meanwhile is read again, never missed.
         version = self._journal.data_version()
@@ -128,7 +146,7 @@ class Client:
         self._read_rows(self._journal)
         self._data_version = version
 
-    def _read_rows(self, journal: Journal) -> None:
+    def _read_rows(self, journal: LookingJournal) -> None:
         known = self._known
         self._row = journal.engine()
         night, tags = journal.last_night(), journal.tags()
@@ -137,28 +155,28 @@ class Client:
         setup = known.setup
         if tag != known.tag:
             setup = journal.setup(tag.setup) if tag else None
-        last = known.messages[-1].id if known.messages else 0
-        fresh = tuple(journal.messages(last, MESSAGES))
-        hints = tuple(journal.hints())
         self._known = replace(
             known,
             tag=known.tag if tag == known.tag else tag,
             setup=setup,
             night=night,
-            hints=known.hints if hints == known.hints else hints,
-            messages=(known.messages + fresh)[-MESSAGES:] if fresh else known.messages,
             slots=self._slots(journal),
         )
-        self._read_experiments(journal, changed_tag=tag != known.tag)
-        of_tag = (e for e in (self._known.experiments or {}).values() if tag and e.tag == tag.name)
-        done = done_tonight(night, of_tag)
-        if done != self._known.done_tonight:
-            self._known = replace(self._known, done_tonight=done)
+        changed = self._read_experiments(journal, changed_tag=tag != known.tag)
+        experiments = self._known.experiments or {}
+        self._known = replace(
+            self._known,
+            **self._conversation.read(journal, night, experiments, changed.values()),
+        )
+        if changed or _claims(night) != _claims(known.night):
+            of_tag = (e for e in experiments.values() if tag and e.tag == tag.name)
+            self._known = replace(self._known, done_tonight=done_tonight(night, of_tag))
 
-    def _read_experiments(self, journal: Journal, *, changed_tag: bool) -> None:
+    def _read_experiments(self, journal: Journal, *, changed_tag: bool) -> dict[int, Experiment]:
+        """Take what has changed, and return it."""
         revision = journal.revision()
         if revision == self._revision and not changed_tag:
-            return
+            return {}
         changed = journal.experiments(self._revision)
         self._revision = revision
         experiments = {**(self._known.experiments or {}), **changed}
@@ -167,6 +185,7 @@ class Client:
         self._known = replace(
             self._known, experiments=experiments, **derived(experiments, self._known.tag)
         )
+        return changed
 
     def _slots(self, journal: Journal) -> dict[int, Slot]:
         rows = journal.slots()
@@ -200,57 +219,6 @@ class Client:
         age = max(0.0, now - self._heartbeat[1])
         return EngineState(state, age, row.activity, row.reason, row.sandbox)
 
-    def _running(self) -> dict[tuple[int, int], Run]:
-        """Return the runs that the journal calls running, by experiment and number."""
-        return {
-            (run.experiment, run.number): run
-            for e in (self._known.experiments or {}).values()
-            if e.status is Status.RUNNING or (e.runs and e.runs[-1].state == "running")
-            for run in e.runs
-            if run.state == "running"
-        }
-
-    def _current(self, running: Mapping[tuple[int, int], Run]) -> tuple[CurrentRun, ...]:
-        experiments, slots = self._known.experiments or {}, self._known.slots or {}
-        self._live = {key: live for key, live in self._live.items() if key in running}
-        current = []
-        for key, run in running.items():
-            live = self._live.get(key)
-            if live is None:
-                live = self._live[key] = LiveRun(run, self.lab.run_directory(*key))
-            live.poll()
-            experiment = experiments[run.experiment]
-            slot = slots.get(run.slot)
-            current.append(
-                CurrentRun(
-                    experiment=experiment.id,
-                    run=run.number,
-                    slot=run.slot,
-                    title=experiment.title,
-                    device=slot.device if slot else "",
-                    phase=live.phase,
-                    step=live.step,
-                    evaluation=live.evaluation,
-                    budget_seconds=live.budget_seconds,
-                    budget_tokens=live.budget_tokens,
-                    curve=live.curve,
-                    base=experiment.parent,
-                    base_curve=self._base_curve(experiments, experiment.parent),
-                )
-            )
-        return tuple(sorted(current, key=lambda run: run.slot))
-
-    def _base_curve(
-        self, experiments: Mapping[int, Experiment], base: int | None
-    ) -> tuple[Point, ...]:
-        if base is None or base not in experiments:
-            return ()
-        if base not in self._curves:
-            if len(self._curves) > 16:
-                self._curves.clear()
-            self._curves[base] = experiment_curve(self.lab, experiments[base])
-        return self._curves[base]
-
     def details(self, number: int) -> Details | None:
         """Return everything about one experiment, or None where there is none."""
         experiments = self._known.experiments or {}
@@ -258,6 +226,35 @@ class Client:
             if number not in experiments or self._journal is None:
                 return None
             return read_details(self.lab, self._journal, experiments, number)
+
+    # ---- pages: each may take a while -------------------------------------------------------
+
+    def findings(self) -> str | None:
+        """Return the findings as they stand, None where there are none; not more than a page."""
+        try:
+            with self.lab.findings.open("rb") as file:
+                return file.read(FINDINGS_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return None
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Return all hints, oldest first."""
+        return self._known.hints
+
+    def scores(self) -> Scored:
+        """Return the scoreboard of the present tag, and what the night has taken."""
+        with self._using:
+            known = self._known
+            if self._journal is None or known.tag is None:
+                return None, known.spent
+            key = self._revision, known.tag.name, known.spent.last
+            if self._scores is None or self._scores[0] != key:
+                try:
+                    found = self._journal.scores(known.tag.name, known.experiments or {})
+                except sqlite3.Error:  # the next snapshot says what is wrong with the journal
+                    return None, known.spent
+                self._scores = key, found
+            return self._scores[1], known.spent
 
     # ---- commands --------------------------------------------------------------------------
 

@@ -7,12 +7,34 @@ HINT_CHARACTERS = 2_000
 """A hint stands in every prompt: it is a nudge, not a paper."""
 PLAIN_VERBS = ("pause", "resume", "skip", "stop")
 ID_VERBS = ("accept", "reject")
-USAGE = "/pause  /resume  /skip  /stop [now]  /accept N  /reject N  /hint TEXT  /help"
+TEXT_VERBS = ("hint", "once", "ask", "try")
+PAGES = ("hints", "findings", "score")
+"""What opens a page of its own."""
+COMMANDS = (
+    ("TEXT", "a hint, in every prompt until withdrawn"),
+    ("/once TEXT", "a hint for the next proposal only"),
+    ("/edit N TEXT", "other words for a hint that nobody has read yet"),
+    ("/withdraw N", "take a hint back"),
+    ("/hints", "all hints, and what became of them"),
+    ("/ask TEXT", "a question, answered at once; the run is not disturbed"),
+    ("/try TEXT", "a direct order: the next proposal is this"),
+    ("/findings", "what the night has learnt"),
+    ("/score", "proposals, kept, gain and dollars of each proposer"),
+    ("/accept N", "keep an experiment by hand"),
+    ("/reject N", "discard an experiment by hand"),
+    ("/pause", "start nothing new"),
+    ("/resume", "go on"),
+    ("/skip", "end the run under way without a verdict"),
+    ("/stop [now]", "end the night after the run under way, or at once"),
+    ("/help", "keys and words"),
+)
+"""What may be typed, and what it does."""
+USAGE = "  ".join(usage for usage, _ in COMMANDS if usage.startswith("/"))
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A command for the engine; `help` is the screen's own."""
+    """A command for the engine; `help` and the pages are the screen's own."""
 
     verb: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -25,26 +47,59 @@ def parse(text: str) -> Typed | str:
     """
     text = text.strip()
     if not text.startswith("/"):
-        return _hint(text)
+        return _text("hint", text)
     verb, _, rest = text[1:].partition(" ")
     rest = rest.strip()
-    if verb == "hint":
-        return _hint(rest)
+    if verb in TEXT_VERBS:
+        return _text(verb, rest)
     if verb in ID_VERBS:
-        number = rest.removeprefix("#")
-        if not (number.isascii() and number.isdigit()) or len(number) > 9:
-            return f"/{verb} wants the number of an experiment, as in /{verb} 12"
-        return Typed(verb, {"id": int(number)})
+        number = _number(rest)
+        wanted = f"/{verb} wants the number of an experiment, as in /{verb} 12"
+        return wanted if number is None else Typed(verb, {"id": number})
+    if verb in {"edit", "withdraw"}:
+        return _of_a_hint(verb, rest)
     if verb == "stop" and rest in {"", "now"}:
         return Typed("stop", {"now": rest == "now"})
-    if verb in (*PLAIN_VERBS, "help"):
+    if verb in (*PLAIN_VERBS, *PAGES, "help"):
         return f"/{verb} takes nothing after it" if rest else Typed(verb)
-    return f"no command /{verb}: {USAGE}"
+    return _unknown(verb)
 
 
-def _hint(text: str) -> Typed | str:
+def _text(verb: str, text: str) -> Typed | str:
+    what = {"ask": "a question", "try": "an order"}.get(verb, "a hint")
     if not text:
-        return "a hint needs words"
+        return f"{what} needs words"
     if len(text) > HINT_CHARACTERS:
-        return f"a hint has at most {HINT_CHARACTERS} characters, this one has {len(text)}"
-    return Typed("hint", {"text": text})
+        return f"{what} has at most {HINT_CHARACTERS} characters, this one has {len(text)}"
+    if verb in {"hint", "once"}:
+        return Typed("hint", {"text": text, "once": verb == "once"})
+    return Typed(verb, {"text": text})
+
+
+def _of_a_hint(verb: str, rest: str) -> Typed | str:
+    first, _, text = rest.partition(" ")
+    number = _number(first)
+    if number is None:
+        example = "/edit 3 other words" if verb == "edit" else "/withdraw 3"
+        return f"/{verb} wants the number of a hint, as in {example}; /hints has them"
+    if verb == "withdraw":
+        return "/withdraw takes one number" if text else Typed("withdraw", {"id": number})
+    edited = _text("hint", text.strip())
+    if isinstance(edited, str):
+        return edited
+    return Typed("edit_hint", {"id": number, "text": edited.arguments["text"]})
+
+
+def _number(text: str) -> int | None:
+    number = text.removeprefix("#")
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= 9 else None
+
+
+def _unknown(verb: str) -> str:
+    import difflib  # 5 ms that the first paint need not wait for
+
+    verbs = [usage[1:].partition(" ")[0] for usage, _ in COMMANDS if usage.startswith("/")]
+    near = difflib.get_close_matches(verb.lower(), [*verbs, "hint"], n=1, cutoff=0.5)
+    if near:
+        return f"no command /{verb}: did you mean /{near[0]}?"
+    return f"no command /{verb}: {USAGE}"

@@ -1,14 +1,13 @@
 """Everything about one experiment, read when it is opened."""
 
-import contextlib
 from collections.abc import Iterable, Mapping
 
 from cockpit.core.curve import Point
-from cockpit.core.dynamics import told
 from cockpit.core.experiment import Experiment
+from cockpit.lab.dynamics import training_dynamics
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
-from cockpit.lab.rundir import RunDirectory, RunDirectoryError
+from cockpit.lab.rundir import RunDirectory
 from cockpit.ui.live import finished_curve
 from cockpit.ui.snapshot import Details
 
@@ -41,17 +40,6 @@ def read_details(
         parent_curve=experiment_curve(lab, parent) if parent else (),
         base_values=_values(lab, parent, proposal.constants or {}) if parent else {},
     )
-
-
-def training_dynamics(lab: Lab, experiment: Experiment) -> list[str]:
-    """Return how the training of the first scored run went, in words."""
-    scored = [run for run in experiment.runs if run.val_bpb is not None]
-    for run in scored[:1]:
-        with contextlib.suppress(RunDirectoryError):
-            result = RunDirectory(lab.run_directory(experiment.id, run.number)).read_result()
-            if result is not None:
-                return told(result.dynamics, result.loss_tenths)
-    return []
 
 
 def experiment_curve(lab: Lab, experiment: Experiment) -> tuple[Point, ...]:

@@ -96,7 +96,7 @@ class LineView(ScrollView):
             # are seen by nobody and keep somebody waiting for those that are.
             return Strip.blank(self.line_width, self.palette.ground)
         if self._fit_to_size():
-            self.call_later(self.refresh_changed)
+            self.call_later(self._stand)
         index = y + self.scroll_offset.y
         line = self.line_at(index) if 0 <= index < self.line_count() else NO_LINE
         self._painted[y] = line

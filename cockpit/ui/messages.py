@@ -41,6 +41,14 @@ class Open(Message):
         self.experiment = experiment
 
 
+class ShowPage(Message):
+    """Show a page to read: one of `commands.PAGES`."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.page = page
+
+
 class AskHelp(Message):
     """Show the keys and the words."""
 

@@ -12,12 +12,19 @@ from cockpit.core.curve import Point
 from cockpit.core.experiment import Experiment, Hint, Proposal, Status
 from cockpit.core.noise import Noise
 from cockpit.lab.metrics import Evaluation, Step
-from cockpit.lab.rows import AuditRow, DecisionEvent, Message, Night, Tag
+from cockpit.lab.rows import AuditRow, DecisionEvent, Message, Night, Stream, Tag
+from cockpit.ui.past import PastNight
+from cockpit.ui.spent import NOTHING_SPENT, Spent
 from cockpit.ui.tally import TagSummary, limit_of
 
 UNKNOWN_NOISE = Noise(None, 0, 0)
 STALE_SECONDS = 12.0
 """A heartbeat older than this is worth a word."""
+
+
+def names_of(schedule: str) -> frozenset[str]:
+    """Return the proposers of a schedule such as `llm:3,search:1`."""
+    return frozenset(part.partition(":")[0].strip() for part in schedule.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,15 @@ class Snapshot:
     """Borderline experiments that are a person's to decide, oldest first."""
     hints: tuple[Hint, ...] = ()
     messages: tuple[Message, ...] = ()
+    """Those of the present night, or the last."""
+    earlier: int = 0
+    """How many more of that night there are in the journal."""
+    past: tuple[PastNight, ...] = ()
+    """The nights before it, oldest first."""
+    streams: tuple[Stream, ...] = ()
+    """What is being written at this moment; nothing where no engine lives."""
+    spent: Spent = NOTHING_SPENT
+    """What the calls of models have taken this night."""
     slots: Mapping[int, Slot] | None = None
     current: tuple[CurrentRun, ...] = ()
     """The runs under way; none where no engine lives."""
@@ -168,10 +184,20 @@ class Snapshot:
 
     @property
     def proposer(self) -> str | None:
-        """Return who has the ideas this night; `search` where the night names nobody."""
+        """Return who has the ideas this night: a name, or a schedule; None without a night."""
         if self.night is None:
             return None
         return str(self.night.options.get("proposer") or "search")
+
+    @property
+    def proposers(self) -> frozenset[str]:
+        """Return the names of those who have the ideas."""
+        return names_of(self.proposer) if self.proposer else frozenset()
+
+    @property
+    def hints_unread(self) -> bool:
+        """Return whether nobody is there to read a hint."""
+        return self.proposers == {"search"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """An app whose colours come from theme files that are read again when they change."""
 
 import os
+import time
 
 from textual.app import App
 from textual.driver import Driver
 
 from cockpit.ui.theme import Theme, Themes, plain, preferred_theme, themes_directory
+
+LOOK_SECONDS = 2.0
+"""How often the theme's file is looked at."""
 
 
 class ThemedApp(App[None]):
@@ -16,6 +20,7 @@ class ThemedApp(App[None]):
         colours = "NO_COLOR" not in os.environ
         super().__init__(driver_class=driver_class, ansi_color=None if colours else True)
         self.themes = Themes(themes_directory())
+        self._looked_at = time.monotonic()
         self.palette: Theme = plain()
         if colours:
             self.palette = self.themes.get(theme or preferred_theme(dict(os.environ)))
@@ -36,8 +41,11 @@ class ThemedApp(App[None]):
         """Show a line for the person; an app with a place of its own for such lines uses that."""
         self.notify(text, severity="information" if good else "warning", markup=False)
 
-    def reload_theme(self) -> None:
-        """Use the theme's file anew where it changed; say what is wrong with it."""
+    def follow_theme(self) -> None:
+        """Use the theme's file anew where it has changed; say what is wrong with it."""
+        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = time.monotonic()
         problem = self.themes.problem
         if self.palette.name in self.themes.changed():
             self._use_theme(self.palette.name)

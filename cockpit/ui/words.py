@@ -38,6 +38,7 @@ PHASES = {
 GLOSSARY = (
     ("program", "the brief: program.md, what the researcher wants"),
     ("hint", "a nudge from you; it stays until withdrawn"),
+    ("findings", "what the lab has learnt; written anew after every verdict"),
     ("experiment", "a proposal, its runs and its verdict"),
     ("proposal", "an idea, its edits and the base they edit"),
     ("run", "one execution with one seed"),

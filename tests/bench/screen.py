@@ -1,7 +1,8 @@
 """The screen in a real terminal of 200x50: `python -m tests.bench.screen [--experiments 3000]`.
 
 Measured: from exec to the first paint of the history pane, the bytes and the processor time
-of a screen where nothing happens and of one with a run under way, from a key to its paint,
+of a screen where nothing happens, of one with a run under way, and of one that shows an answer
+being written as well, from a key to its paint,
 the bytes of one cursor step, memory, and the time of `cockpit status --json`.
 """
 
@@ -29,7 +30,7 @@ from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
-from cockpit.lab.rows import EngineRow
+from cockpit.lab.rows import EngineRow, Stream
 from cockpit.lab.writing import EngineJournal
 from tests.bench.journal import SETUP_HASH, TAG, fill, make_lab
 
@@ -93,11 +94,15 @@ class Terminal:
 
 
 class FakeNight(threading.Thread):
-    """Holds the engine's lock, beats, and feeds a run at ten steps a second."""
+    """Holds the engine's lock, beats, and feeds a run at ten steps a second.
+
+    While `writing` is set somebody writes an answer too, a few words at every step.
+    """
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(daemon=True)
         self.lab, self.done = lab, threading.Event()
+        self.writing = threading.Event()
         self.ready = threading.Event()
 
     def run(self) -> None:
@@ -118,6 +123,9 @@ class FakeNight(threading.Thread):
                 step += 1
                 new.write(_step(step, step / STEPS_PER_SECOND % 60, 0.0))
                 new.flush()
+                if self.writing.is_set():
+                    said = "it should waste fewer steps at the end, " * step
+                    journal.set_stream(Stream("llm", "proposing", said[-8000:], 0.0))
                 if step % (2 * STEPS_PER_SECOND) == 1:
                     row = EngineRow(
                         1, "running", "training", None, 0.0, time.time(), time.monotonic(), "",
@@ -197,6 +205,8 @@ def main() -> None:
         night.start()
         night.ready.wait(30)
         print("a run under way:", json.dumps(measure(lab)))
+        night.writing.set()
+        print("an answer being written:", json.dumps(measure(lab)))
         night.done.set()
         night.join()
 

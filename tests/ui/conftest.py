@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.lab import Lab
-from cockpit.lab.rows import EngineRow
+from cockpit.lab.rows import Call, EngineRow, Stream
 from cockpit.lab.writing import EngineJournal
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.client import Client
@@ -102,6 +102,43 @@ class Night:
         row = EngineRow(1, state, "training", reason, now, now - age, 0.0, "boot", self.night)
         self.journal.say(row)
         self.journal.set_slot(0, "a processor", SlotLedger("training", time.monotonic()))
+
+    def begin(self, **options: Any) -> int:
+        """End the night, and begin another with these options."""
+        self.journal.change_night(self.night, ended_at=time.time(), reason="enough was tried")
+        self.night = self.journal.begin_night(self.tag, options)
+        return self.night
+
+    def call(
+        self,
+        dollars: float | None = 0.01,
+        *,
+        proposer: str = "llm",
+        model: str = "openai/gpt-4o-mini",
+        experiment: int | None = None,
+        outcome: str = "ok",
+    ) -> None:
+        """Record a call of a model."""
+        self.journal.add_call(
+            Call(
+                id=0,
+                at=time.time(),
+                night=self.night,
+                proposer=proposer,
+                model=model,
+                purpose="proposal",
+                experiment=experiment,
+                prompt_tokens=1000,
+                completion_tokens=200,
+                dollars=dollars,
+                seconds=2.0,
+                outcome=outcome,
+            )
+        )
+
+    def writing(self, text: str, speaker: str = "llm", about: str = "proposing") -> None:
+        """Show what somebody is writing."""
+        self.journal.set_stream(Stream(speaker, about, text, 1.7e9))
 
     @contextlib.contextmanager
     def alive(self, state: str = "running") -> Iterator[None]:

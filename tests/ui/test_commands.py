@@ -2,14 +2,16 @@
 
 import pytest
 
-from cockpit.ui.commands import HINT_CHARACTERS, Typed, parse
+from cockpit.ui.commands import COMMANDS, HINT_CHARACTERS, Typed, parse
 
 
 def test_plain_text_is_a_hint() -> None:
-    assert parse(" try fewer heads ") == Typed("hint", {"text": "try fewer heads"})
+    expected = Typed("hint", {"text": "try fewer heads", "once": False})
+    assert parse(" try fewer heads ") == expected
+    assert parse("/hint try fewer heads") == expected
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "skip", "help"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "skip", "help", "hints", "findings", "score"])
 def test_a_verb_with_a_slash_is_a_command(verb: str) -> None:
     assert parse(f"/{verb}") == Typed(verb)
 
@@ -24,14 +26,47 @@ def test_a_decision_names_an_experiment(number: str) -> None:
     assert parse(f"/accept {number}") == Typed("accept", {"id": 12})
 
 
+def test_a_hint_may_be_for_once_changed_and_taken_back() -> None:
+    assert parse("/once no depth") == Typed("hint", {"text": "no depth", "once": True})
+    assert parse("/edit 3  less depth") == Typed("edit_hint", {"id": 3, "text": "less depth"})
+    assert parse("/withdraw 3") == Typed("withdraw", {"id": 3})
+
+
+def test_a_question_and_an_order_keep_their_words() -> None:
+    assert parse("/ask why does /depth not help?") == Typed(
+        "ask", {"text": "why does /depth not help?"}
+    )
+    assert parse("/try a cosine warmdown") == Typed("try", {"text": "a cosine warmdown"})
+
+
 @pytest.mark.parametrize(
-    "wrong", ["/accept", "/reject x", "/accept ²", "/pause now", "/frobnicate", "/hint", "", "/"]
-)
+    "wrong",
+    [
+        "/accept", "/reject x", "/accept ²", "/pause now", "/frobnicate", "/hint", "", "/",
+        "/once", "/ask", "/try ", "/edit", "/edit 3", "/edit x words", "/withdraw", "/withdraw 1 2",
+        "/findings now",
+    ],
+)  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_a_line(wrong: str) -> None:
     answer = parse(wrong)
     assert isinstance(answer, str)
     assert "\n" not in answer
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("/paus", "/pause"), ("/withdrw 3", "/withdraw"), ("/Findings", "/findings")],
+)
+def test_a_slip_is_told_what_was_meant(typed: str, meant: str) -> None:
+    assert f"did you mean {meant}?" in str(parse(typed))
+
+
 def test_a_hint_is_bounded() -> None:
     assert isinstance(parse("x" * (HINT_CHARACTERS + 1)), str)
+    assert isinstance(parse("/ask " + "x" * (HINT_CHARACTERS + 1)), str)
+
+
+def test_every_command_that_is_explained_is_understood() -> None:
+    for usage, _ in COMMANDS:
+        typed = usage.replace("N", "3").replace("TEXT", "words").replace("[now]", "now")
+        assert isinstance(parse(typed), Typed), usage

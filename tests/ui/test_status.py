@@ -9,6 +9,7 @@ from cockpit.lab.metrics import Step
 from cockpit.lab.rows import Night, Tag
 from cockpit.ui.panes.status import status_line
 from cockpit.ui.snapshot import CurrentRun, EngineState, Snapshot
+from cockpit.ui.spent import Spent
 from cockpit.ui.text import width_of
 
 TAG = Tag("nov20", "setup", "cpu", {}, 0.0)
@@ -78,3 +79,14 @@ def test_a_night_without_a_sandbox_says_so_at_every_width(width: int) -> None:
     assert "unsandboxed" in told(bare, width)
     confined = replace(night, engine=EngineState("running", 0.0, "running #7", None, "landlock"))
     assert "unsandboxed" not in told(confined, width)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_money_has_its_place_before_any_is_spent(width: int) -> None:
+    night = Night(1, "nov20", {"proposer": "llm:3,search:1"}, 0.0, None, None, 0.0, 16)
+    before = replace(at_work("training", 3.0), night=night)
+    after = replace(before, spent=Spent(calls=1, dollars=0.42))
+    assert "   $0.42" in told(after, width)
+    assert told(after, width).replace("   $0.42", " " * 8) == told(before, width)
+    search = replace(before, night=replace(night, options={"proposer": "search"}))
+    assert "$" not in told(search, width)

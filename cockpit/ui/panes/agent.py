@@ -1,6 +1,5 @@
 """The agent pane: the conversation with who has the ideas, and a line to steer by."""
 
-import time
 from typing import ClassVar
 
 from textual import events
@@ -10,78 +9,119 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from cockpit.core.experiment import Hint
-from cockpit.lab.rows import Message
-from cockpit.ui.commands import HINT_CHARACTERS, Typed, parse
+from cockpit.lab.rows import Message, Stream
+from cockpit.ui.commands import HINT_CHARACTERS, PAGES, Typed, parse
+from cockpit.ui.hint_lines import SEARCH_NOTE, hint_lines
 from cockpit.ui.lines import LineView, TextLines
-from cockpit.ui.messages import AskHelp, Say, Send
+from cockpit.ui.messages import AskHelp, Say, Send, ShowPage
+from cockpit.ui.past import PastNight
+from cockpit.ui.past_lines import past_lines
 from cockpit.ui.snapshot import Snapshot
-from cockpit.ui.text import Line, Span, clean, fit, wrap
+from cockpit.ui.spent import dollars, short_model, spent_word
+from cockpit.ui.talk_lines import earlier_line, message_lines, stream_lines
+from cockpit.ui.text import Line, clean
 
-INDENT = 6
-"""Cells under which a message hangs: its time."""
-MESSAGE_LINES = 60
-"""A longer message is cut here; it stands in full in the journal."""
-HINTS_SHOWN = 3
-ROLE_KEYS = {"human": "yours", "proposer": "live", "engine": "muted"}
-SEARCH_NOTE = "search reads no hints: they are kept for when a model proposes"
+Told = Message | PastNight
+Blocks = dict[tuple[str, int], tuple[Told, list[Line]]]
+"""What stands in the conversation, by kind and number, and its lines."""
 
 
 class Transcript(LineView):
-    """The messages, oldest first; it follows the newest until somebody scrolls up."""
+    """The conversation, oldest first; it follows the newest until somebody scrolls up.
+
+    What is over is laid out once and kept, block by block; what is being written stands below
+    it and is laid out alone.
+    """
 
     DEFAULT_CSS = "Transcript { height: 1fr; }"
     can_focus = True
 
     def __init__(self) -> None:
         super().__init__("transcript")
-        self._messages: tuple[Message, ...] = ()
-        self._lines: list[Line] = []
-        self._blocks: dict[int, list[Line]] = {}
+        self._snapshot: Snapshot | None = None
+        self._blocks: Blocks = {}
+        self._said: list[Line] = []
+        self._streams: tuple[Stream, ...] = ()
+        self._follows = True
+        self._writing: list[Line] = []
 
     def line_count(self) -> int:
         """Return the number of lines."""
-        return len(self._lines)
+        return len(self._said) + len(self._writing)
 
     def line_at(self, index: int) -> Line:
         """Return a line."""
-        return self._lines[index]
+        over = index - len(self._said)
+        return self._said[index] if over < 0 else self._writing[over]
 
     @property
     def at_end(self) -> bool:
         """Return whether the newest line is in view."""
         return self.scroll_offset.y + self.page_height >= self.virtual_size.height
 
-    def show(self, messages: tuple[Message, ...]) -> None:
-        """Show these messages."""
-        if messages is self._messages:
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the conversation as it is now."""
+        known, self._snapshot = self._snapshot, snapshot
+        said = known is None or (
+            known.messages is not snapshot.messages or known.past is not snapshot.past
+        )
+        writing = snapshot.streams is not self._streams
+        self._streams = snapshot.streams
+        if not said and not writing:
             return
-        follow = self.at_end
-        self._messages = messages
-        self._fill()
+        if self.page_height > 0:  # a hidden one stands nowhere
+            self._follows = self.at_end
+        if said:
+            self._lay_out_said()
+        self._lay_out_writing()
         self.refresh_changed()
-        if follow:
+        if self._follows:
+            self.settle()
+
+    def on_show(self) -> None:
+        """Lay out what came while this was hidden, and follow the newest where that was done."""
+        self._lay_out_said()
+        self._lay_out_writing()
+        self.refresh_changed()
+        if self._follows:
             self.settle()
 
     def relayout(self) -> None:
         """Wrap everything anew for another width."""
         self._blocks.clear()
-        self._fill()
+        self._lay_out_said()
+        self._lay_out_writing()
 
     def settle(self) -> None:
         """Stand at the newest line."""
-        self.scroll_to(y=len(self._lines), animate=False, force=True)
+        self.scroll_to(y=self.line_count(), animate=False, force=True)
 
-    def _fill(self) -> None:
-        width = self.line_width
-        if width <= 0:
+    def _lay_out_said(self) -> None:
+        snapshot, width = self._snapshot, self.line_width
+        if width <= 0 or snapshot is None:
             return
         known, self._blocks = self._blocks, {}
         lines: list[Line] = []
-        for message in self._messages:
-            block = known.get(message.id) or message_lines(message, width)
-            self._blocks[message.id] = block
-            lines += block
-        self._lines = lines
+        for told in snapshot.past:
+            lines += self._block(known, ("night", told.id), told, width)
+        if snapshot.earlier:
+            lines.append(earlier_line(snapshot.earlier, width))
+        for message in snapshot.messages:
+            lines += self._block(known, ("message", message.id), message, width)
+        self._said = lines
+
+    def _block(self, known: Blocks, key: tuple[str, int], told: Told, width: int) -> list[Line]:
+        """Return the lines of a message or a night, laid out only where they are new."""
+        block = known.get(key)
+        if block is None or block[0] is not told:
+            block = told, block_lines(told, width)
+        self._blocks[key] = block
+        return block[1]
+
+    def _lay_out_writing(self) -> None:
+        width = self.line_width
+        if width > 0:
+            self._writing = [line for s in self._streams for line in stream_lines(s, width)]
 
 
 class HintField(Input):
@@ -117,9 +157,7 @@ class AgentPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="agent")
         self.border_title = "2 Agent"
-        self._hints: tuple[Hint, ...] | None = None
-        self._proposer: str | None = None
-        self._snapshot: Snapshot | None = None
+        self._shown: tuple[tuple[Hint, ...], float, bool] = ((), 0.0, False)
 
     def compose(self) -> ComposeResult:
         """Lay out the parts."""
@@ -129,25 +167,29 @@ class AgentPane(Vertical):
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
-        self._snapshot = snapshot
-        self.query_one(Transcript).show(snapshot.messages)
-        proposer = snapshot.proposer
-        if snapshot.hints is self._hints and proposer == self._proposer:
-            return
-        self._hints, self._proposer = snapshot.hints, proposer
-        title = f"2 Agent  {clean(proposer, 30)}".replace("[", "(") if proposer else "2 Agent"
+        self.query_one(Transcript).show(snapshot)
+        title = agent_title(snapshot)
         if self.border_title != title:
             self.border_title = title
-        self._show_hints()
+        begun = snapshot.night.started_at if snapshot.night else 0.0
+        shown = (snapshot.hints, begun, snapshot.hints_unread)
+        if shown != self._shown:
+            self._shown = shown
+            self._show_hints()
 
     def on_resize(self) -> None:
         """Fit the hints to the new width."""
         self._show_hints()
 
+    def on_show(self) -> None:
+        """Lay out hints that came while this was hidden: it had no width then."""
+        self._show_hints()
+
     def _show_hints(self) -> None:
         view = self.query_one("#hints", TextLines)
-        width = self.content_size.width
-        lines = hint_lines(self._hints or (), self._proposer, width)
+        hints, begun, unread = self._shown
+        note = SEARCH_NOTE if unread else ""
+        lines = hint_lines(hints, self.content_size.width, since=begun, note=note)
         view.styles.height = len(lines)
         view.show_lines(lines)
 
@@ -164,48 +206,46 @@ class AgentPane(Vertical):
         self._act(typed)
 
     def _act(self, typed: Typed) -> None:
-        self.post_message(AskHelp() if typed.verb == "help" else Send(typed.verb, typed.arguments))
+        if typed.verb == "help":
+            self.post_message(AskHelp())
+        elif typed.verb in PAGES:
+            self.post_message(ShowPage(typed.verb))
+        else:
+            self.post_message(Send(typed.verb, typed.arguments))
 
     def action_leave_input(self) -> None:
         """Leave the line of input."""
         self.query_one(Transcript).focus()
 
 
-def message_lines(message: Message, width: int) -> list[Line]:
-    """Return a message as lines: time and who, then the text, hanging below its time."""
-    key = ROLE_KEYS.get(message.role, "")
-    at = time.strftime("%H:%M", time.localtime(message.at))
-    who = clean(message.author or message.role, 20)
-    indent = INDENT if width > 30 else 1
-    text_key = "muted" if message.role == "engine" else ""
-    lines: list[Line] = []
-    paragraphs = message.text.split("\n")[:MESSAGE_LINES]
-    about = f"#{message.experiment} " if message.experiment is not None else ""
-    for number, paragraph in enumerate(paragraphs):
-        lead = f"{who}  " if number == 0 else ""
-        text = (about if number == 0 else "") + clean(paragraph)
-        wrapped = wrap(lead + text, max(8, width - indent))
-        for place, piece in enumerate(wrapped):
-            first = number == 0 and place == 0
-            spans: list[Span] = [(fit(at if first else "", indent), "muted")]
-            if first and lead and piece.startswith(lead.rstrip()):
-                spans += [(lead.rstrip(), key), (piece[len(lead.rstrip()) :], text_key)]
-            else:
-                spans.append((piece, text_key))
-            lines.append(tuple(spans))
-            if len(lines) >= MESSAGE_LINES:
-                return [*lines, ((" " * indent + "…", "muted"),)]
-    return lines
+def block_lines(told: Told, width: int) -> list[Line]:
+    """Return a message, or a night that is over with a blank line below it."""
+    if isinstance(told, PastNight):
+        return [*past_lines(told, width), ()]
+    return message_lines(told, width)
 
 
-def hint_lines(hints: tuple[Hint, ...], proposer: str | None, width: int) -> list[Line]:
-    """Return the newest hints that stand, each with its state, and who reads them."""
-    lines: list[Line] = []
-    for hint in [h for h in hints if h.state != "withdrawn"][-HINTS_SHOWN:]:
-        state = hint.state + (f" in #{hint.experiment}" if hint.experiment is not None else "")
-        text = f"hint  {clean(hint.text, 300)}"
-        room = width - len(state) - 2
-        lines.append(((fit(text, room), "yours"), (f"  {clean(state, 40)}", "muted")))
-    if proposer == "search":
-        lines.append(((fit(SEARCH_NOTE, width), "muted"),))
-    return lines
+def agent_title(snapshot: Snapshot) -> str:
+    """Return who has the ideas, with which model or agent, and what the night has cost."""
+    options = snapshot.night.options if snapshot.night else {}
+    told = [clean(snapshot.proposer or "", 40), *_means(snapshot)]
+    cost = spent_word(snapshot.spent)
+    limit = options.get("max_cost")
+    if isinstance(limit, int | float) and not isinstance(limit, bool) and not snapshot.hints_unread:
+        cost = f"{cost or '$0.00'} of {dollars(limit)}"
+    words = " · ".join(filter(None, [" ".join(filter(None, told)), cost]))
+    # Brackets would be read as markup in a title.
+    return f"2 Agent  {words}".replace("[", "(").rstrip()
+
+
+def _means(snapshot: Snapshot) -> list[str]:
+    """Return the model at work and the agent, as far as the proposers use one."""
+    options = snapshot.night.options if snapshot.night else {}
+    told = []
+    if "llm" in snapshot.proposers:
+        models = options.get("model")
+        asked = str(models[0]) if isinstance(models, list) and models else ""
+        told.append(clean(short_model(snapshot.spent.model or asked), 40))
+    if "command" in snapshot.proposers and isinstance(options.get("agent"), str):
+        told.append(clean(options["agent"], 30))
+    return told

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 
 from cockpit.ui.lines import TextLines
 from cockpit.ui.snapshot import Snapshot
+from cockpit.ui.spent import spent_word
 from cockpit.ui.text import (
     NOTHING,
     Line,
@@ -53,7 +54,8 @@ class StatusLine(TextLines):
 
 
 UNSANDBOXED = "unsandboxed"
-ORDER = ("lab", "tag", "corpus", "state", "sandbox", "best", "busy", "ideas")
+ORDER = ("lab", "tag", "corpus", "state", "sandbox", "best", "busy", "ideas", "cost")
+COST_CELLS = 8
 """From left to right; what awaits a person stands at the right end."""
 
 
@@ -102,6 +104,11 @@ def _fields(snapshot: Snapshot) -> list[Field]:
     fields += [Field("best", score[:2], 11), Field("best", distance, 19)]
     if snapshot.tag:
         fields.append(_text("tag", snapshot.tag.name, "heading"))
+    if snapshot.spent.calls or snapshot.proposers - {"search"}:
+        # Its place is kept from the beginning of a night that may cost something.
+        fields.append(
+            Field("cost", ((f"{spent_word(snapshot.spent):>{COST_CELLS}}", ""),), COST_CELLS)
+        )
     limit = snapshot.limit
     cells = 10 if limit is None else 2 * len(str(limit)) + 12
     fields.append(Field("ideas", ((f"{ideas_word(snapshot):<{cells}}", "muted"),), cells))

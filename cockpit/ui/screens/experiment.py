@@ -7,11 +7,11 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from cockpit.core.constraints import named_metrics
 from cockpit.core.curve import Point, smooth, thin
-from cockpit.core.experiment import Run
+from cockpit.core.edits import diff_lines
+from cockpit.core.experiment import Proposal, Run
 from cockpit.core.judge import probability_better
 from cockpit.ui.charts import braille, loss_scale
 from cockpit.ui.client import Client
@@ -19,6 +19,7 @@ from cockpit.ui.deciding import why_not
 from cockpit.ui.lines import TextLines
 from cockpit.ui.messages import Decide, Say
 from cockpit.ui.panes.keys import KeyLine
+from cockpit.ui.screens.following import FollowingScreen
 from cockpit.ui.snapshot import Details, Snapshot
 from cockpit.ui.text import Line, bpb, clean, clock, count, signed, size, wrap
 from cockpit.ui.words import glyph, status_word, style_key
@@ -27,7 +28,7 @@ DIFF_LINES = 400
 CHART_LINES = 8
 
 
-class ExperimentScreen(Screen[None]):
+class ExperimentScreen(FollowingScreen):
     """Everything about one experiment."""
 
     DEFAULT_CSS = """
@@ -112,13 +113,14 @@ def detail_lines(details: Details, snapshot: Snapshot, width: int) -> list[Line]
     lines: list[Line] = [
         *[((line, "heading"),) for line in wrap(clean(own.title, 500), width)],
         ((f"{glyph(own, best)} {word}", style_key(own, best)),),
-        ((_origin(details), "muted"),),
+        *[((line, "muted"),) for line in wrap(_origin(details), width)],
         (),
     ]
     if own.hypothesis:
         for paragraph in own.hypothesis.split("\n")[:40]:
             lines += [((line, ""),) for line in wrap(clean(paragraph), width)]
         lines.append(())
+    lines += _hint_answers(details.proposal, width)
     if own.val_bpb is not None:
         lines += _figures(details, snapshot)
     lines += _chart(details, width)
@@ -151,7 +153,26 @@ def _origin(details: Details) -> str:
     own, parent = details.experiment, details.parent
     on = f"on #{parent.id} {clean(parent.title, 60)}" if parent else f"baseline of {own.tag}"
     commit = f" · commit {own.commit[:10]}" if own.commit else ""
-    return f"{on} · proposed by {clean(own.proposer, 30)}{commit}"
+    return f"{on} · proposed by {clean(own.proposer, 30)}{_made_with(details.proposal)}{commit}"
+
+
+def _made_with(proposal: Proposal) -> str:
+    """Return the model of a proposal, what it mends, and what its author expected."""
+    model = f" ({clean(proposal.model, 40)})" if proposal.model else ""
+    mends = f" to mend #{proposal.repair_of}" if proposal.repair_of is not None else ""
+    expected = proposal.predicted
+    predicted = f" · predicted {signed(expected)}" if expected is not None else ""
+    return f"{model}{mends}{predicted}"
+
+
+def _hint_answers(proposal: Proposal, width: int) -> list[Line]:
+    """Return what the proposal did with each hint that stood."""
+    lines: list[Line] = []
+    for answer in proposal.hints:
+        done, key = ("applied", "kept") if answer.applied else ("not now", "warning")
+        told = f"hint {answer.hint}: {done}" + (f": {clean(answer.why, 300)}" if answer.why else "")
+        lines += [((line, key),) for line in wrap(told, width)]
+    return [*lines, ()] if lines else []
 
 
 def _figures(details: Details, snapshot: Snapshot) -> list[Line]:
@@ -218,13 +239,15 @@ def _chart(details: Details, width: int) -> list[Line]:
 
 def _change(details: Details) -> list[Line]:
     lines: list[Line] = []
-    if details.diff:
+    # The edits themselves where the texts are not there yet: it waits in the queue.
+    diff = details.diff or tuple(diff_lines(details.proposal.edits or ()))
+    if diff:
         lines.append((("Change to train.py", "heading"),))
-        for text in details.diff[:DIFF_LINES]:
+        for text in diff[:DIFF_LINES]:
             key = {"+": "added", "-": "removed"}.get(text[:1], "muted")
             lines.append(((f"  {clean(text, 500)}", key),))
-        if len(details.diff) > DIFF_LINES:
-            more = len(details.diff) - DIFF_LINES
+        if len(diff) > DIFF_LINES:
+            more = len(diff) - DIFF_LINES
             lines.append(((f"  {more} more lines: cockpit show --diff", "muted"),))
         return [*lines, ()]
     if details.proposal.constants:

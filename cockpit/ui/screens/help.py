@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
-from cockpit.ui.commands import USAGE
+from cockpit.ui.commands import COMMANDS
 from cockpit.ui.lines import TextLines
 from cockpit.ui.text import Line, fit, wrap
 from cockpit.ui.words import GLOSSARY, GLYPHS, status_word
@@ -67,13 +67,19 @@ def help_lines(keys: list[KeyHelp], width: int) -> list[Line]:
     lines: list[Line] = [(("Keys", "heading"),)]
     lines += [((fit(f"  {key}", 14), "live"), (does, "")) for key, does in keys]
     lines += [(), (("In the agent pane", "heading"),)]
-    lines += [((f"  {line}", ""),) for line in wrap("any text is a hint; " + USAGE, width - 2)]
+    lines += _explained(COMMANDS, 16, width)
     lines += [(), (("Signs in the history", "heading"),)]
     signs = [f"{sign} {status_word(status)}" for status, sign in GLYPHS.items()]
     lines += [((f"  {line}", ""),) for line in wrap("   ".join([*signs, "★ best"]), width - 2)]
     lines += [(), (("Words", "heading"),)]
-    for word, meaning in GLOSSARY:
-        first, *rest = wrap(meaning, max(10, width - 14))
-        lines.append(((fit(f"  {word}", 14), "live"), (first, "")))
-        lines += [((" " * 14 + more, ""),) for more in rest]
+    return lines + _explained(GLOSSARY, 14, width)
+
+
+def _explained(words: Iterable[tuple[str, str]], cells: int, width: int) -> list[Line]:
+    """Return words in a column and what they mean beside it."""
+    lines: list[Line] = []
+    for word, meaning in words:
+        first, *rest = wrap(meaning, max(10, width - cells))
+        lines.append(((fit(f"  {word}", cells), "live"), (first, "")))
+        lines += [((" " * cells + more, ""),) for more in rest]
     return lines
