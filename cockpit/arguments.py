@@ -1,6 +1,7 @@
 """What may be typed after `cockpit`: verbs, options and their help."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 
 from cockpit import __version__
@@ -16,6 +17,10 @@ NIGHT_OPTIONS = (
     "max_experiments",
     "duration",
     "proposer",
+    "model",
+    "max_cost",
+    "agent",
+    "unsafe_agent",
     "tag",
     "start_from",
     "corpus",
@@ -85,7 +90,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     show = add("show", "one experiment: its story, or its diff", looking)
     show.add_argument("id", type=_experiment_id, metavar="ID")
     show.add_argument("--diff", action="store_true", help="its change of train.py")
-    add_command("hint", "a nudge for the proposer", "text").add_argument("text", nargs="+")
+    _add_talk(add, add_command, looking)
     for name, text in (("accept", "keep an experiment"), ("reject", "discard an experiment")):
         decision = add_command(name, f"{text} by hand", "id")
         decision.add_argument("id", type=_experiment_id, metavar="ID")
@@ -97,6 +102,30 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     add("prepare", "prepare the corpus that a night with these options would use", night)
     add("doctor", "check the machine and the lab, a line each", night, looking)
     return top
+
+
+def _add_talk(
+    add: Callable[..., argparse.ArgumentParser],
+    add_command: Callable[..., argparse.ArgumentParser],
+    looking: argparse.ArgumentParser,
+) -> None:
+    """Add the verbs by which a person talks with who has the ideas."""
+    hint = add_command("hint", "a nudge for the proposer, until withdrawn", "text", "once")
+    hint.add_argument("text", nargs="+")
+    hint.add_argument("--once", action="store_true", help="for the next proposal only")
+    add_command("withdraw", "take a hint back", "id").add_argument("id", type=_hint_id, metavar="N")
+    ask = add("ask", "a question to the proposer: prints its answer; nothing is disturbed")
+    ask.add_argument("text", nargs="+")
+    add_command("try", "a direct order: the next proposal is this", "text").add_argument(
+        "text", nargs="+"
+    )
+    findings = add("findings", "what the lab has learnt", looking)
+    findings.add_argument(
+        "--write", action="store_true", help="merge it into a marked section of program.md"
+    )
+    add("score", "what each proposer has brought and cost", looking)
+    key = add("key", "keep a key for the proposers; an empty one removes it")
+    key.add_argument("name", type=_key_name, metavar="NAME")
 
 
 def _experiment_id(text: str) -> int:
@@ -112,6 +141,32 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _dollars(text: str) -> float:
+    try:
+        dollars = float(text.removeprefix("$"))
+    except ValueError:
+        dollars = -1.0
+    if not 0 <= dollars < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no amount of dollars such as 10 or 2.50")
+    return dollars
+
+
+def _key_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", text):
+        # Not repeated: it may be the key itself.
+        raise argparse.ArgumentTypeError(
+            "this is not the name of a key, such as OPENAI_API_KEY; the key is asked for"
+        )
+    return text
+
+
+def _hint_id(text: str) -> int:
+    number = text.removeprefix("#")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no hint's number: `cockpit status` has them")
+    return int(number)
+
+
 def _add_place(to: argparse.ArgumentParser) -> None:
     to.add_argument("--lab", metavar="DIR", help="the lab (default: the one you are in)")
     to.add_argument("--state-dir", metavar="DIR", help="keep the lab's state there (a local disk)")
@@ -122,7 +177,27 @@ def _add_night(to: argparse.ArgumentParser) -> None:
     night.add_argument("--budget", metavar="5m", help="training time of one run")
     night.add_argument("--max-experiments", metavar="N", type=_count, help="end after so many")
     night.add_argument("--duration", metavar="8h", help="begin nothing new after this long")
-    night.add_argument("--proposer", metavar="NAME", help="who has the ideas: search")
+    night.add_argument(
+        "--proposer",
+        metavar="NAME",
+        help="who has the ideas: search, llm, command, or a mix such as llm:3,search:1 "
+        "(default: llm where a model is named and can be asked, else search)",
+    )
+    night.add_argument(
+        "--model", metavar="NAME[,NAME]", help="models for llm; the next one where one fails"
+    )
+    night.add_argument(
+        "--max-cost",
+        metavar="DOLLARS",
+        type=_dollars,
+        help="what the models may cost; at the limit the night goes on with search",
+    )
+    night.add_argument(
+        "--agent", metavar="NAME|COMMAND", help="the coding agent of the proposer command"
+    )
+    night.add_argument(
+        "--unsafe-agent", action="store_true", help="run it without a sandbox where there is none"
+    )
     night.add_argument("--tag", metavar="NAME", help="the line of research to continue or begin")
     night.add_argument(
         "--from", dest="start_from", metavar="TAG@best|ID", help="what a new tag starts from"

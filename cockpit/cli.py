@@ -6,16 +6,15 @@ import json
 import os
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cockpit import inbox
 from cockpit.arguments import NIGHT_OPTIONS, Verb, parser
 from cockpit.lab import lab as labs
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError, SettingsError
-from cockpit.lab.rows import Command
 
 if TYPE_CHECKING:
     from cockpit.lab.settings import Settings
@@ -24,8 +23,6 @@ DONE, REFUSED, USAGE, UNKNOWN = 0, 1, 2, 3
 """Exit codes: done; refused with a reason; wrong usage; no such lab or experiment."""
 TICK = "_tick"
 """Not a verb: how the screen, which must not import the engine, has one turn taken."""
-ANSWER_SECONDS = 5.0
-"""How long a verb waits for the engine's outcome."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,7 +136,7 @@ def _start(lab: Lab, settings: "Settings", typed: "Settings", tell: Callable[...
     if lab.engine_lives() and lab.journal.exists():
         _refuse_other_options(lab, typed)
         journal = Journal(lab.journal)
-        row = _answer(lab, journal, journal.drop("start", {}, getpass.getuser()))
+        row = inbox.answer(lab, journal, journal.drop("start", {}, getpass.getuser()))
         journal.close()
         if row.state == "done":
             return row.outcome or "the engine runs already: `cockpit` shows it"
@@ -170,56 +167,26 @@ def _refuse_other_options(lab: Lab, typed: "Settings") -> None:
 def command(given: argparse.Namespace) -> int:
     """Drop a command into the inbox and print what became of it."""
     lab = _lab(given)
-    if not lab.journal.exists():
-        raise LabError("nothing has been started in this lab yet: `cockpit start` begins a night")
     arguments = {name: getattr(given, name) for name in given.carries}
     if "text" in arguments:
         arguments["text"] = " ".join(arguments["text"])
-    journal = Journal(lab.journal)
-    try:
-        number = journal.drop(given.name, arguments, getpass.getuser())
-        return _outcome(lab, journal, number)
-    finally:
-        journal.close()
+    with inbox.opened(lab) as journal:
+        print(inbox.send(lab, journal, given.name, arguments))
+    return DONE
+
+
+def ask(given: argparse.Namespace) -> int:
+    """Ask the proposer, wait for its answer, and print it."""
+    from cockpit import talk
+
+    print(talk.shown(talk.ask(_lab(given), " ".join(given.text).strip())))
+    return DONE
 
 
 def tick() -> int:
     """Answer what waits in the inbox where no engine does; only the screen calls it."""
-    _tick(labs.find(Path.cwd()))
+    inbox.tick(labs.find(Path.cwd()))
     return DONE
-
-
-def _tick(lab: Lab) -> None:
-    from cockpit.engine.daemon import tick_once
-
-    try:
-        tick_once(lab)
-    except LockedError:
-        return  # an engine has it after all and will answer
-
-
-def _outcome(lab: Lab, journal: Journal, number: int) -> int:
-    row = _answer(lab, journal, number)
-    if row.state == "done":
-        print(row.outcome)
-        return DONE
-    raise (NoLabError if row.state == "unknown" else LabError)(row.outcome)
-
-
-def _answer(lab: Lab, journal: Journal, number: int) -> Command:
-    """Wait for a command's outcome; where no engine is left to give it, one turn of ours does."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        if not lab.engine_lives():
-            _tick(lab)
-        row = journal.command(number)
-        if row is not None and row.state != "waiting":
-            return row
-        time.sleep(0.03)
-    raise LabError(
-        f"the engine has not answered within {ANSWER_SECONDS:.0f} s; the command stays in its "
-        "inbox and is carried out when it can (see `cockpit status`)"
-    )
 
 
 # ---- looking -----------------------------------------------------------------------------------
@@ -260,6 +227,40 @@ def show(given: argparse.Namespace) -> int:
         print(json.dumps(report.experiment(lab, given.id) or _unknown(given.id)))
     else:
         print(words.experiment(lab, given.id) or _unknown(given.id))
+    return DONE
+
+
+def findings(given: argparse.Namespace) -> int:
+    """Print what the lab has learnt, or merge it into program.md."""
+    from cockpit import talk
+
+    lab = _lab(given)
+    if given.write:
+        changed = talk.write_findings(lab)
+        done = "program.md has the findings now: `git diff` shows them"
+        told: dict[str, Any] = {"path": str(lab.program), "changed": changed}
+        text = done if changed else "program.md has these findings already"
+    else:
+        told = talk.findings(lab)
+        text = talk.shown(told["findings"])
+    print(json.dumps(told) if given.json else text)
+    return DONE
+
+
+def score(given: argparse.Namespace) -> int:
+    """Print what each proposer has brought and cost."""
+    from cockpit import report, words
+
+    lab = _lab(given)
+    print(json.dumps(report.score(lab)) if given.json else words.score(lab))
+    return DONE
+
+
+def key(given: argparse.Namespace) -> int:
+    """Keep a key for the proposers."""
+    from cockpit import talk
+
+    print(talk.keep_key(given.name))
     return DONE
 
 
@@ -360,7 +361,8 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
     corpus = typed["corpus"]
     if corpus and corpus.startswith("local:"):
         typed["corpus"] = f"local:{Path(corpus.removeprefix('local:')).expanduser().resolve()}"
-    return {name: value for name, value in typed.items() if value not in (None, False)}
+    # Not `in`: 0 equals False, and 0 dollars or seed 0 are options like any other.
+    return {n: value for n, value in typed.items() if value is not None and value is not False}
 
 
 def _option_words(given: argparse.Namespace) -> list[str]:
@@ -377,9 +379,13 @@ VERBS: dict[str, Verb] = {
     "run": run,
     "start": start,
     "command": command,
+    "ask": ask,
     "status": status,
     "log": log,
     "show": show,
+    "findings": findings,
+    "score": score,
+    "key": key,
     "apply": apply,
     "init": init,
     "prepare": prepare,

@@ -25,6 +25,8 @@ from cockpit.lab.presets import Preset
 from cockpit.lab.repo import Repo
 from cockpit.lab.settings import Settings
 from cockpit.lab.writing import EngineJournal
+from cockpit.proposers.keys import KeysError, keys_file, read_keys
+from cockpit.ui.spent import dollars
 
 NIGHT_SECONDS = 8 * 3600
 RUN_BYTES = 3_000_000
@@ -123,9 +125,31 @@ def _git(lab: Lab, settings: Settings) -> Iterator[Check]:
 
 
 def _keys(lab: Lab, settings: Settings) -> Iterator[Check]:
-    found = [name for name in KEYS if os.environ.get(name)]
-    told = f"{', '.join(found)} found" if found else "none found"
-    yield Check("keys", True, f"{told}; the proposer `search` needs none")
+    try:
+        kept = read_keys(keys_file())
+    except KeysError as error:
+        yield Check("keys", False, str(error))
+        return
+    found = [name for name in KEYS if os.environ.get(name) and name not in kept]
+    told = f"{', '.join([*found, *sorted(kept)])} found" if found or kept else "none found"
+    yield Check("keys", True, f"{told}; the proposer `search` needs none, `cockpit key` keeps one")
+
+
+def _proposer(lab: Lab, settings: Settings) -> Iterator[Check]:
+    yield Check("proposer", True, proposer_words(settings))
+
+
+def proposer_words(settings: Settings) -> str:
+    """Return who will have the ideas, as far as the settings say it."""
+    with_what = {
+        "llm": ", ".join(settings.model or ()),
+        "command": settings.agent or "",
+    }
+    told = settings.proposer or ("llm, else search" if settings.model else "search")
+    used = [what for name, what in with_what.items() if what and name in told]
+    limit = settings.max_cost
+    at_most = f"at most {dollars(limit)} a night" if limit is not None else ""
+    return "; ".join(filter(None, [told, *used, at_most]))
 
 
 def _file_system(lab: Lab, settings: Settings) -> Iterator[Check]:
@@ -179,7 +203,7 @@ def _corpus(lab: Lab, settings: Settings) -> Iterator[Check]:
 
 
 LOOKS: tuple[Callable[[Lab, Settings], Iterator[Check]], ...] = (
-    _git, _file_system, _disk, _corpus, _device, _keys,
+    _git, _file_system, _disk, _corpus, _device, _keys, _proposer,
 )  # fmt: skip
 
 
@@ -216,7 +240,7 @@ def card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
             "small for this device: --corpus local:PATH tells more" if small else "",
         ),
         ("budget", f"{budget:.0f} s a run", "one minute, because there is no GPU" if own else ""),
-        ("proposer", settings.proposer or "search", ""),
+        ("proposer", proposer_words(settings), ""),
         ("sandbox", sandbox.says, "unsandboxed" if sandbox.level == "none" else ""),
         ("limits", ", ".join(filter(None, limits)) or "none: until you stop it", ""),
     ]

@@ -1,18 +1,21 @@
 """What a lab has to say of itself: the status, the log, one experiment; as data and as text."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from cockpit.core.constraints import named_metrics
-from cockpit.core.experiment import Experiment, Run, Status
+from cockpit.core.experiment import Experiment, Hint, Proposal, Run, Status
 from cockpit.core.ledger import total
+from cockpit.core.scoreboard import Score, by_proposer
 from cockpit.core.tree import delta, sound_ids
 from cockpit.lab.clock import boot
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
-from cockpit.lab.rows import EngineRow, Night
+from cockpit.lab.looking import LookingJournal, Scores
+from cockpit.lab.rows import Call, EngineRow, Night
 from cockpit.lab.rundir import MetricsTail, Phase, Step
 from cockpit.lab.tree import Tree
 
@@ -33,7 +36,7 @@ def status(lab: Lab) -> dict[str, Any]:
     """Return what `cockpit status --json` prints; an empty lab has an empty status."""
     if not lab.journal.exists():
         return _status(lab, None, None)
-    journal = Journal(lab.journal, write=False)
+    journal = LookingJournal(lab.journal, write=False)
     try:
         tree = Tree(journal)
         tree.refresh()
@@ -42,7 +45,7 @@ def status(lab: Lab) -> dict[str, Any]:
         journal.close()
 
 
-def _status(lab: Lab, journal: Journal | None, tree: Tree | None) -> dict[str, Any]:
+def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict[str, Any]:
     row = journal.engine() if journal else None
     night = journal.last_night() if journal else None
     tags = journal.tags() if journal else []
@@ -77,11 +80,71 @@ def _status(lab: Lab, journal: Journal | None, tree: Tree | None) -> dict[str, A
         "ledger": {name: round(seconds, 3) for name, seconds in total(ledgers, at).items()},
         "slots": len(ledgers),
         "elapsed_seconds": round(_elapsed(night, row, at), 3),
-        "cost_usd": 0.0,
-        "hints": [
-            {"id": h.id, "text": h.text, "state": h.state, "experiment": h.experiment}
-            for h in (journal.hints() if journal else [])
-        ],
+        "proposer": night.options.get("proposer") if night else None,
+        **_cost(journal.calls(night.id) if journal and night else []),
+        "proposers": _shares(journal, tree, tag) if journal and tree and tag else [],
+        "hints": [_hint(hint) for hint in (journal.hints() if journal else [])],
+    }
+
+
+def _cost(calls: Iterable[Call]) -> dict[str, Any]:
+    """Return what the models of a night took, as far as prices are known."""
+    known = list(calls)
+    return {
+        "cost_usd": round(sum(call.dollars or 0.0 for call in known), 6),
+        "calls": len(known),
+        "unpriced_calls": sum(call.dollars is None and call.outcome == "ok" for call in known),
+        "tokens": {
+            "prompt": sum(call.prompt_tokens for call in known),
+            "completion": sum(call.completion_tokens for call in known),
+        },
+    }
+
+
+def _shares(journal: LookingJournal, tree: Tree, tag: str) -> list[dict[str, Any]]:
+    """Return what each proposer has brought to a tag, and cost; `score` has more of it."""
+    spent = [(call.proposer, call.dollars) for call in journal.calls_of(tag)]
+    return [_scored_row(row) for row in by_proposer(tree.of(tag), {}, spent)]
+
+
+def _scored_row(row: Score) -> dict[str, Any]:
+    return {**asdict(row), "gain": round(row.gain, 6), "dollars": round(row.dollars, 6)}
+
+
+def _hint(hint: Hint) -> dict[str, Any]:
+    return {
+        "id": hint.id,
+        "text": hint.text,
+        "state": hint.state,
+        "experiment": hint.experiment,
+        "once": hint.once,
+        "order": hint.order,
+        "why": hint.why,
+    }
+
+
+def scores(lab: Lab) -> tuple[Scores | None, list[Call]]:
+    """Return the scoreboard of the present tag, None without one, and the night's calls."""
+    if not lab.journal.exists():
+        return None, []
+    journal = LookingJournal(lab.journal, write=False)
+    try:
+        night, tags = journal.last_night(), journal.tags()
+        tag = night.tag if night else tags[-1].name if tags else None
+        found = journal.scores(tag, journal.experiments()) if tag else None
+        return found, journal.calls(night.id) if night else []
+    finally:
+        journal.close()
+
+
+def score(lab: Lab) -> dict[str, Any]:
+    """Return what `cockpit score --json` prints."""
+    found, calls = scores(lab)
+    return {
+        "tag": found.tag if found else None,
+        "night": _cost(calls),
+        "proposers": [_scored_row(row) for row in found.proposers] if found else [],
+        "programs": [_scored_row(row) for row in found.programs] if found else [],
     }
 
 
@@ -135,11 +198,12 @@ def log(lab: Lab) -> Iterator[dict[str, Any]]:
     journal = Journal(lab.journal, write=False)
     try:
         experiments = journal.experiments()
+        proposals = {n: p for tag in journal.tags() for n, p in journal.proposals(tag.name).items()}
     finally:
         journal.close()
     sound = sound_ids(experiments)
     for own in experiments.values():
-        yield logged(own, delta(experiments, own), own.id in sound)
+        yield logged(own, proposals.get(own.id), delta(experiments, own), own.id in sound)
 
 
 def experiment(lab: Lab, number: int) -> dict[str, Any] | None:
@@ -147,7 +211,9 @@ def experiment(lab: Lab, number: int) -> dict[str, Any] | None:
     return next((told for told in log(lab) if told["id"] == number), None)
 
 
-def logged(own: Experiment, change: float | None, sound: bool) -> dict[str, Any]:
+def logged(
+    own: Experiment, proposal: Proposal | None, change: float | None, sound: bool
+) -> dict[str, Any]:
     """Return an experiment under the names that other tools read."""
     return {
         "id": own.id,
@@ -156,6 +222,10 @@ def logged(own: Experiment, change: float | None, sound: bool) -> dict[str, Any]
         "commit": own.commit,
         "title": own.title,
         "proposer": own.proposer,
+        "model": proposal.model if proposal else None,
+        "predicted": proposal.predicted if proposal else None,
+        "program": proposal.program if proposal else None,
+        "repair_of": proposal.repair_of if proposal else None,
         "status": own.status.value,
         "decided_by": own.decided_by,
         "sound": sound,

@@ -3,15 +3,19 @@
 from typing import Any
 
 from cockpit.core.constraints import named_metrics
-from cockpit.core.experiment import Run, Status
+from cockpit.core.experiment import Proposal, Run, Status
 from cockpit.core.judge import signed
 from cockpit.core.ledger import CATEGORIES
 from cockpit.core.tree import delta
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.rundir import plain_text
-from cockpit.report import iso
+from cockpit.report import iso, scores
+from cockpit.ui.score_lines import score_lines
+from cockpit.ui.spent import NOTHING_SPENT, dollars
 from cockpit.ui.words import GLYPHS
+
+TABLE_COLUMNS = 100
 
 
 def status(told: dict[str, Any]) -> str:
@@ -49,9 +53,46 @@ def status(told: dict[str, Any]) -> str:
     waiting = counts[Status.BORDERLINE.value]
     if waiting:
         lines.append(f"yours     {waiting} borderline: cockpit accept ID, cockpit reject ID")
+    lines += _shares(told)
     open_hints = [hint for hint in told["hints"] if hint["state"] != "withdrawn"]
-    lines += [f"hint {hint['id']:>3}  {plain_text(hint['text'])[:200]}" for hint in open_hints]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_hint(hint) for hint in open_hints)])
+
+
+def _shares(told: dict[str, Any]) -> list[str]:
+    """Return who brought what, and what the models took; nothing of a search by itself."""
+    lines = []
+    if told["calls"]:
+        unknown = ", and calls of unknown price" if told["unpriced_calls"] else ""
+        tokens = sum(told["tokens"].values())
+        calls = f"{told['calls']} call{'s' * (told['calls'] != 1)}"
+        cost = dollars(told["cost_usd"])
+        lines.append(f"cost      {cost} this night{unknown}: {calls}, {tokens:,} tokens")
+    rows = told["proposers"]
+    if told["calls"] or len(rows) > 1:
+        shares = [
+            f"{plain_text(row['name'])} {row['proposals']} ({row['kept']} kept"
+            + (f" {signed(0.0 - row['gain'])}" if row["kept"] else "")
+            + (f", {dollars(row['dollars'])}" if row["dollars"] else "")
+            + ")"
+            for row in rows
+        ]
+        lines.append(f"ideas     {', '.join(shares)}")
+    return lines
+
+
+def _hint(told: dict[str, Any]) -> str:
+    kind = "try" if told["order"] else "once" if told["once"] else "hint"
+    state = {"declined": "not now"}.get(told["state"], told["state"])
+    where = f" in #{told['experiment']}" if told["state"] == "applied" else ""
+    why = f": {plain_text(told['why'])[:200]}" if told["why"] else ""
+    return f"{kind} {told['id']:>3}  {plain_text(told['text'])[:200]} ({state}{where}{why})"
+
+
+def score(lab: Lab) -> str:
+    """Return the scoreboard for a person."""
+    found, calls = scores(lab)
+    lines = score_lines((found, NOTHING_SPENT.and_then(calls)), TABLE_COLUMNS)
+    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
 
 
 def log_line(told: dict[str, Any]) -> str:
@@ -74,17 +115,25 @@ def experiment(lab: Lab, number: int) -> str | None:
         experiments = journal.experiments()
         events = journal.verdicts(number)
         audits = journal.audits(number)
+        own = experiments.get(number)
+        if own is None:
+            return None
+        proposal = journal.proposal(number)
     finally:
         journal.close()
-    own = experiments.get(number)
-    if own is None:
-        return None
     change = delta(experiments, own)
     lines = [
         f"#{own.id}  {plain_text(own.title)}",
         f"{GLYPHS[own.status]} {own.status}" + (f" by {own.decided_by}" if own.decided_by else ""),
         f"tag {own.tag}, " + ("the baseline" if own.parent is None else f"on #{own.parent}"),
-        f"proposed by {own.proposer} {iso(own.created_at)}",
+        f"proposed by {own.proposer}{_made_with(proposal)} {iso(own.created_at)}",
+    ]
+    if proposal.predicted is not None:
+        lines.append(f"predicted {signed(proposal.predicted)}")
+    lines += [
+        f"hint {answer.hint}: {'applied' if answer.applied else 'not now'}"
+        + (f": {plain_text(answer.why)}" if answer.why else "")
+        for answer in proposal.hints
     ]
     if own.commit:
         lines.append(f"commit {own.commit}")
@@ -101,6 +150,14 @@ def experiment(lab: Lab, number: int) -> str | None:
         for event in events
     ]
     return "\n".join(lines)
+
+
+def _made_with(proposal: Proposal) -> str:
+    """Return the model of a proposal, the brief it was made under, and what it mends."""
+    model = f" ({plain_text(proposal.model)})" if proposal.model else ""
+    program = f" under program.md {plain_text(proposal.program)}" if proposal.program else ""
+    mends = f" to mend #{proposal.repair_of}" if proposal.repair_of is not None else ""
+    return f"{model}{program}{mends}"
 
 
 def _run_line(run: Run) -> str:

@@ -29,3 +29,13 @@ def test_no_sandbox_is_said_loudly_also_where_it_is_wished(lab: Path) -> None:
     line = sandbox_line(lab, "none")
     assert line.startswith("ok  sandbox      UNSANDBOXED: ")
     assert line.endswith("(as you wished)")
+
+
+def test_the_doctor_says_who_will_have_the_ideas(lab: Path) -> None:
+    (lab / "cockpit.toml").write_text(
+        'device = "cpu"\nproposer = "llm:3,search:1"\nmodel = "openai/gpt-4o-mini"\nmax_cost = 10\n'
+    )
+    told = cockpit(lab, "doctor").stdout
+    (line,) = (line for line in told.splitlines() if line.split()[1] == "proposer")
+    for word in ("llm:3,search:1", "openai/gpt-4o-mini", "$10.00"):
+        assert word in line
