@@ -23,6 +23,7 @@ class Options:
     agent: str
     timeout_seconds: float
     unsafe: bool
+    """Whether it runs without a sandbox where there is none."""
     keys: tuple[str, ...]
     """Names of further variables."""
     config: tuple[str, ...]
@@ -76,8 +77,18 @@ def ready(options: Options) -> Ready:
         raise ProposerError(f"{agent.argv[0]} is not installed (or not on PATH)")
     home = Path.home()
     key = _key_of(agent, home)
-    way = None if options.unsafe else working_way(home, options.hidden)
+    way = _way(home, options)
     return Ready(agent, options, program, way, _sight(agent, program, home, options), key)
+
+
+def _way(home: Path, options: Options) -> tuple[str, ...] | None:
+    """Return how bubblewrap is begun; None where there is none and that is well."""
+    try:
+        return working_way(home, options.hidden)
+    except ProposerError:
+        if options.unsafe:
+            return None
+        raise
 
 
 def _key_of(agent: Agent, home: Path) -> str:

@@ -457,6 +457,7 @@ def test_about_says_what_is_there_and_what_is_missing(bench: Bench) -> None:
     about = bench.ask("about", None, script).text
     assert about == f"agent ({script}) in bubblewrap, key OWN_API_KEY"
     assert bench.ask("probe", None, script).text == about
+    assert bench.ask("about", None, script, unsafe=True).text == about
     with pytest.raises(ProposerError, match="no-such-agent is not installed"):
         bench.ask("about", None, "no-such-agent --now")
     with pytest.raises(ProposerError, match="no agent is set"):
