@@ -20,8 +20,9 @@ OWN_FILES = {
 }
 """Where providers' own tools leave keys, which their libraries find by themselves."""
 LEAST_PROMPT_TOKENS = 2_000
-REFUSED_SECONDS = 120.0
-"""A key that was refused is not shown to the same model again for so long."""
+REFUSED_SECONDS = 5.0
+"""A key that was refused is not shown to the same model again for so long, doubled each time."""
+LONGEST_REFUSED_SECONDS = 300.0
 _AT_MOST = re.compile(r"max_(?:completion_|output_)?tokens.{0,100}?at most (\d{2,7})")
 _TOOLS = re.compile(r"\btools?\b|tool[_ -]|function.?call")
 _REJECTING = frozenset({"rejected", "model"})
@@ -31,15 +32,25 @@ class Refusals:
     """Remembers which keys a model refused, so as not to show them again at every turn."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, float, Fault]] = {}
+        """Remember none."""
+        self._known: dict[str, tuple[int, int, float, Fault]] = {}
 
     def note(self, model: str, keys: frozenset[str], fault: Fault) -> None:
-        """Remember a fault that comes of the keys that are set."""
-        self._known[model] = (hash(keys), time.monotonic() + REFUSED_SECONDS, fault)
+        """Remember a fault that comes of the keys that are set, for longer each time."""
+        which, times, _, _ = self._known.get(model, (0, 0, 0.0, fault))
+        times = times + 1 if which == hash(keys) else 1
+        seconds = min(LONGEST_REFUSED_SECONDS, REFUSED_SECONDS * 2 ** (times - 1))
+        self._known[model] = (hash(keys), times, time.monotonic() + seconds, fault)
+
+    def forget(self, model: str) -> None:
+        """Forget it: the model has answered."""
+        self._known.pop(model, None)
 
     def known(self, model: str, keys: frozenset[str]) -> Fault | None:
         """Return the fault of these very keys, None where it is new or long ago."""
-        which, until, fault = self._known.get(model, (0, 0.0, None))
+        if model not in self._known:
+            return None
+        which, _, until, fault = self._known[model]
         return fault if which == hash(keys) and time.monotonic() < until else None
 
 

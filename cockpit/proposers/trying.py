@@ -154,11 +154,13 @@ class Trying:
         self._check_keys(model)
         keys = self._keys.present
         try:
-            return self._caller.make(self._affordable(self._call(model, task)), task.doing)
+            written = self._caller.make(self._affordable(self._call(model, task)), task.doing)
         except CallError as error:
             if error.fault.kind == "key":
                 self._models.refusals.note(model, keys, error.fault)
             raise
+        self._models.refusals.forget(model)
+        return written
 
     def _check_keys(self, model: str) -> None:
         """Take the keys as they are now; raises `CallError` where the model's is not there."""

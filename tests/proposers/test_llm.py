@@ -62,7 +62,7 @@ class Talk:
         self.server.play(script)
         self.events = []
         given = {
-            "models": [MODEL], "api_base": self.server.base_url, "silence_seconds": 1.0,
+            "models": [MODEL], "api_base": self.server.base_url, "silence_seconds": 2.0,
             "attempts": 3, "answer_tokens": 4000, "dollars_left": None, "prices": {},
             "keys_file": str(self.keys), "pause_seconds": 0.02,
         }  # fmt: skip
