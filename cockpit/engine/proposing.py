@@ -288,7 +288,12 @@ class Proposing:
                 self._give_back(None, proposal, f"the base is #{base.id} now: {error}")
                 return None
         if kind != SEARCH:
-            proposal = replace(proposal, program=briefing.program_version)
+            proposal = replace(
+                proposal,
+                program=briefing.program_version,
+                order=briefing.order.id if briefing.order else None,
+                repair_of=briefing.crash.experiment if briefing.crash else None,
+            )
         with self._journal.transaction():
             number = self._journal.add_experiment(self._tag, base.id, proposal)
             self._journal.assign_calls(self._calls[kind], number)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from cockpit.ui.client import Client
 from cockpit.ui.snapshot import Snapshot
+from cockpit.ui.spent import dollars
 from cockpit.ui.text import budget, clean
 
 Tell = Callable[[str], None]
@@ -67,7 +68,7 @@ def night_facts(snapshot: Snapshot, options: Sequence[str]) -> tuple[tuple[str, 
     asked = [
         typed.get("--proposer", ""),
         typed.get("--model") or typed.get("--agent", ""),
-        f"at most ${typed['--max-cost'].removeprefix('$')}" if "--max-cost" in typed else "",
+        f"at most {_money(typed['--max-cost'])}" if "--max-cost" in typed else "",
     ]
     facts = (
         ("tag", tag or "a new one"),
@@ -82,6 +83,11 @@ def night_facts(snapshot: Snapshot, options: Sequence[str]) -> tuple[tuple[str, 
 def _duration(text: str) -> str:
     number = text.removesuffix("s")
     return budget(float(number)) if number.replace(".", "", 1).isdecimal() else text
+
+
+def _money(text: str) -> str:
+    number = text.removeprefix("$")
+    return dollars(float(number)) if number.replace(".", "", 1).isdecimal() else text
 
 
 class Beginning:

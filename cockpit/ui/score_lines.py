@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cockpit.core.scoreboard import Score
+from cockpit.core.scoreboard import UNKNOWN, Score
 from cockpit.lab.looking import Scores
 from cockpit.ui.spent import Spent, dollars, spent_word
 from cockpit.ui.text import NOTHING, Line, clean, count, fit, signed
@@ -31,8 +31,9 @@ def score_lines(scored: tuple[Scores | None, Spent], width: int) -> list[Line]:
     if scores is None or not scores.proposers:
         return [*lines, (("Nobody has proposed anything yet.", "muted"),)]
     lines += _table("proposer", scores.proposers, width)
-    if len(scores.programs) > 1:
-        lines += [(), *_table("program.md", scores.programs, width)]
+    versions = [row for row in scores.programs if row.name != UNKNOWN]
+    if len(versions) > 1:
+        lines += [(), *_table("program.md", versions, width)]
     note = "gain: val_bpb won by what is kept and sound · predicted: how far off, in the mean"
     return [*lines, (), ((fit(note, width).rstrip(), "muted"),)]
 

@@ -73,6 +73,11 @@ async def test_hostile_text_at_every_size_is_drawn_harmlessly(
     night.judged(1, Status.DISCARDED, 2.5, HOSTILE, HOSTILE)
     night.journal.add_message("proposer", HOSTILE, HOSTILE)
     night.journal.add_hint(HOSTILE, "me")
+    night.journal.change_hint(1, state="declined", experiment=1, why=HOSTILE)
+    night.begin(proposer="llm", model=[HOSTILE], agent=HOSTILE)
+    night.journal.add_message("answer", HOSTILE, HOSTILE)
+    night.call(0.1, model=HOSTILE)
+    night.writing(HOSTILE, HOSTILE, HOSTILE)
     number = night.running(1, HOSTILE)
     with night.alive():
         async with screen(*size) as pilot:

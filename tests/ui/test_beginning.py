@@ -44,4 +44,4 @@ def test_what_is_typed_wins() -> None:
 
 def test_the_question_names_who_has_the_ideas_and_what_it_may_cost() -> None:
     facts = dict(night_facts(ended(), next_night(ended(), [])))
-    assert facts["ideas"] == "llm:3,search:1 · openai/gpt-4o-mini,other/one · at most $10.0"
+    assert facts["ideas"] == "llm:3,search:1 · openai/gpt-4o-mini,other/one · at most $10.00"

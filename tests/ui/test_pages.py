@@ -11,6 +11,7 @@ from cockpit.ui.screens.page import PageScreen
 from cockpit.ui.spent import NOTHING_SPENT
 from cockpit.ui.text import width_of
 
+HOSTILE = "[bold]\x1b[31m\x1b]0;owned\x07🙂日本語\u202e " + "x" * 10_000
 FINDINGS = """# Findings of nov20
 
 ## Kept
@@ -22,6 +23,25 @@ FINDINGS = """# Findings of nov20
 async def opened(pilot: Any, until: Any, command: str) -> None:
     await pilot.press("i", *command, "enter")
     await until(pilot, lambda: isinstance(pilot.app.screen, PageScreen), "the page")
+
+
+@pytest.mark.parametrize("size", [(200, 50), (80, 24), (20, 5)])
+@pytest.mark.parametrize("command", ["/findings", "/hints", "/score"])
+async def test_hostile_text_is_harmless_on_every_page(
+    night: Any, screen: Any, until: Any, picture: Any, command: str, size: tuple[int, int]
+) -> None:
+    night.a_few()
+    night.journal.add_hint(HOSTILE, HOSTILE)
+    night.journal.change_hint(1, state="declined", experiment=1, why=HOSTILE)
+    night.journal.add_experiment(night.tag, 1, Proposal("an idea", HOSTILE, program=HOSTILE))
+    night.call(0.1, proposer=HOSTILE, model=HOSTILE)
+    night.lab.findings.write_text(f"# {HOSTILE}\n- {HOSTILE}\n{HOSTILE}\n")
+    async with screen(*size) as pilot:
+        await opened(pilot, until, command)
+        await pilot.pause()
+        shown = picture(pilot.app)
+    assert "\x1b" not in shown
+    assert "owned" not in shown
 
 
 async def test_the_findings_are_shown_and_followed(
@@ -87,6 +107,8 @@ async def test_the_scoreboard_tells_what_each_proposer_brought_and_cost(
     run = Run(number, 1, 1, "setup", 0, "finished", 0.0, val_bpb=2.0005)
     night.journal.add_run(run)
     night.journal.change_experiment(number, status=Status.KEPT)
+    proposal = Proposal("warmup", "llm", program="bbbb", constants={"LR": 2})
+    night.journal.add_experiment(night.tag, 0, proposal)
     night.call(0.42, experiment=number)
     async with screen(100, 30) as pilot:
         await opened(pilot, until, "/score")
@@ -98,7 +120,8 @@ async def test_the_scoreboard_tells_what_each_proposer_brought_and_cost(
         assert "$0.42" in rows["llm"]
         assert "±0.0000" in rows["llm"]
         assert "−0.1005" in rows["search"]
-        assert "aaaa" in rows
+        assert {"aaaa", "bbbb"} < rows.keys()
+        assert "unknown" not in rows
 
 
 def test_a_lab_without_a_tag_has_an_empty_scoreboard() -> None:
