@@ -14,6 +14,7 @@ import psutil
 
 from cockpit.engine.devices import claim_devices
 from cockpit.engine.opening import DEFAULT_CORPUS, default_budget
+from cockpit.engine.orders import about
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.probing import probe
 from cockpit.executors.sandbox import Sandbox
@@ -136,7 +137,14 @@ def _keys(lab: Lab, settings: Settings) -> Iterator[Check]:
 
 
 def _proposer(lab: Lab, settings: Settings) -> Iterator[Check]:
-    yield Check("proposer", True, proposer_words(settings))
+    lab.state.mkdir(
+        parents=True, exist_ok=True
+    )  # what a proposer writes by mistake is logged there
+    told = list(about(lab, settings))
+    for kind, says in told:
+        yield Check("proposer", isinstance(says, str), f"{kind}: {says}")
+    if not told:
+        yield Check("proposer", True, proposer_words(settings))
 
 
 def proposer_words(settings: Settings) -> str:
@@ -187,7 +195,8 @@ def _corpus(lab: Lab, settings: Settings) -> Iterator[Check]:
     source = settings.corpus or DEFAULT_CORPUS
     kind, _, path = source.partition(":")
     if kind != "local":
-        yield Check("corpus", True, f"{source}: the text of Python's own library")
+        what = "the text of Python's own library" if kind == DEFAULT_CORPUS else "from the hub"
+        yield Check("corpus", True, f"{source}: {what}")
         return
     place = lab.root / Path(path).expanduser()
     if place.is_file():

@@ -31,11 +31,25 @@ def test_no_sandbox_is_said_loudly_also_where_it_is_wished(lab: Path) -> None:
     assert line.endswith("(as you wished)")
 
 
-def test_the_doctor_says_who_will_have_the_ideas(lab: Path) -> None:
-    (lab / "cockpit.toml").write_text(
-        'device = "cpu"\nproposer = "llm:3,search:1"\nmodel = "openai/gpt-4o-mini"\nmax_cost = 10\n'
-    )
+def proposer_line(lab: Path) -> str:
     told = cockpit(lab, "doctor").stdout
     (line,) = (line for line in told.splitlines() if line.split()[1] == "proposer")
-    for word in ("llm:3,search:1", "openai/gpt-4o-mini", "$10.00"):
-        assert word in line
+    return line
+
+
+def test_the_doctor_says_who_will_have_the_ideas(
+    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert proposer_line(lab) == "ok  proposer     search"
+    (lab / "cockpit.toml").write_text(
+        'device = "cpu"\nproposer = "llm:3,search:1"\nmodel = "openai/gpt-4o-mini"\n'
+    )
+    without = proposer_line(lab)
+    assert without.startswith("!!  proposer     llm: openai/gpt-4o-mini: ")
+    assert "OPENAI_API_KEY" in without
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+    line = proposer_line(lab)
+    assert line.startswith("ok  proposer     llm: openai/gpt-4o-mini: ")
+    assert "$0.15 and $0.60 a million tokens" in line
