@@ -9,7 +9,6 @@ The same blocks carry a change over to a newer base: what they quote is still th
 is not and the change has to be proposed anew.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -195,6 +194,8 @@ def _shifted(line: str, by: int) -> str:
 
 def _nearest(lines: Sequence[str], search: str) -> str:
     """Return the passage most like the one looked for, behind a line end; it may be nothing."""
+    import difflib  # 5 ms that whoever only looks at experiments need not wait for
+
     wanted = search.strip("\n").splitlines()
     first = next(line for line in wanted if line.strip())
     close = difflib.get_close_matches(first, lines, n=1, cutoff=CLOSE_ENOUGH)
@@ -213,6 +214,8 @@ def difference(old: str, new: str) -> tuple[Edit, ...]:
 
     Edits deal in whole lines: a last line without its end is taken with it.
     """
+    import difflib
+
     old, new = _whole(old), _whole(new)
     if old == new:
         return ()
@@ -249,6 +252,8 @@ def _blocks(
 
 def diff_lines(edits: Iterable[Edit]) -> list[str]:
     """Return edits as the lines of a diff, for a person or a prompt."""
+    import difflib
+
     lines = []
     for edit in edits:
         old, new = edit.search.splitlines(), edit.replace.splitlines()

@@ -165,7 +165,9 @@ class Loop:
         busy = ", ".join(f"#{slot.run.experiment}" for slot in self.slots if slot.run)
         if busy:
             return f"running {busy}"
-        return "paused" if self.paused_by else "waiting for an idea"
+        if self.paused_by:
+            return "paused"
+        return "auditing" if self._auditing.busy else "waiting for an idea"
 
     # ---- what a person may do --------------------------------------------------------------
 

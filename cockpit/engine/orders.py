@@ -22,7 +22,7 @@ ABOUT_SECONDS = 60.0
 
 
 def schedule_of(settings: Settings) -> Schedule:
-    """Return who is to propose: where nobody is named the model if there is one, else the search."""
+    """Return who is to propose; where nobody is named a model if there is one, else the search."""
     return schedules.parse(settings.proposer or (LLM if settings.model else SEARCH))
 
 
