@@ -18,6 +18,8 @@ from cockpit.lab.rundir import plain_text
 ASK_SECONDS = 300.0
 """How long a question waits for its answer; it stands longer than that."""
 LOOK_SECONDS = 0.1
+NO_ANSWER = "no answer: "
+"""How an answer begins that is none."""
 TRIES = 5
 """How often program.md is merged anew because somebody wrote it meanwhile."""
 STANDS = "the question stands: its answer comes in the agent pane (`cockpit`)"
@@ -46,11 +48,18 @@ def _await_answer(lab: Lab, journal: LookingJournal, known: int, text: str) -> s
             version = now
             for one in journal.exchanges()[known:]:
                 if one.question.text == text and one.answer is not None:
-                    return one.answer.text
+                    return _said(one.answer.text)
         if not lives:
             raise LabError(f"the engine has ended before it answered; {STANDS}")
         time.sleep(LOOK_SECONDS)
     raise LabError(f"no answer within {ASK_SECONDS:.0f} s; {STANDS}")
+
+
+def _said(text: str) -> str:
+    """Return an answer; raises `LabError` for one that says why there is none."""
+    if text.startswith(NO_ANSWER):
+        raise LabError(plain_text(text))
+    return text
 
 
 def shown(text: str) -> str:

@@ -4,6 +4,7 @@ Everything that it hears and finds goes into a queue that the night empties at i
 that nothing but the engine's own thread writes the journal.
 """
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from cockpit.proposers.base import Event, Order, ProposerError, ProposerProcess
 
 SEARCH_SECONDS = 300.0
 """A search that is silent for longer is ended and asked again."""
+log = logging.getLogger("cockpit.engine")
+
 LLM_SECONDS = 1800.0
 """All of a model's answers to one order, with every back-off between them."""
 PROBE_SECONDS = 120.0
@@ -140,12 +143,17 @@ class Asking:
         self._process.close()
 
     def _begin(self, work: Callable[[], None], order: str, briefing: Briefing | None) -> None:
+        assert not self.busy, f"{self.kind} is asked for one thing at a time"
+
         def guarded() -> None:
             try:
                 work()
             except ProposerError as error:
                 if not self._closed:
                     self._told.put(Failed(order, error, briefing))
+            except (OSError, ValueError) as error:
+                log.exception("%s: %s", self.kind, error)
+                self._told.put(Failed(order, ProposerError(str(error), "fault"), briefing))
 
         self._thread = threading.Thread(target=guarded, name=self.kind, daemon=True)
         self._thread.start()
@@ -161,16 +169,17 @@ class Asking:
         while True:
             answer = self._order("propose", replace(briefing, attempts=attempts), self._seconds)
             checked = Checked(answer.problem)
-            if answer.problem is None and answer.proposal is not None:
+            spent = len(attempts) >= self._repairs
+            # What is wrong beside the edits (a hint without an answer) is overlooked at last.
+            if answer.proposal is not None and (answer.problem is None or spent):
                 checked = self._check(briefing, answer.proposal)
             problem = checked.refusal
-            spent = len(attempts) >= self._repairs
             if answer.proposal is not None and (problem is None or spent):
                 repairs = len(attempts)
                 self._told.put(Idea(briefing, answer.proposal, checked, repairs, answer.told))
                 return
             problem = problem or "there is no proposal in it"
             if spent:
-                raise ProposerError(f"no answer could be used: {problem}", "fault")
+                raise ProposerError(f"no answer could be used: {problem}", "unusable")
             self._told.put(Sent(problem))
             attempts += (Attempt(answer.text, problem),)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cockpit.core import contract, findings
+from cockpit.core.applying import changed_constants
 from cockpit.core.briefing import Briefing, Exchange, HistoryEntry, version_of
+from cockpit.core.constants import Value
 from cockpit.core.edits import diff_lines
 from cockpit.core.experiment import Experiment, Proposal, Status
 from cockpit.core.judge import probability_better
@@ -28,6 +30,8 @@ LOGS = 8
 """The newest crashes whose log is told."""
 LOG_LINES = 12
 LINE_CHARACTERS = 200
+TEXTS = 16
+"""The texts of so many experiments are kept in memory."""
 EXCHANGES = 4
 """The last questions and answers that are told."""
 
@@ -53,12 +57,17 @@ class Briefer:
         self._constraints = tuple(constraints)
         self._token_limit = token_limit
         self._proposals: dict[int, Proposal] = {}
+        self._constants: dict[int, dict[str, Value] | None] = {}
+        self._texts: dict[str, str] = {}
+        self._history: tuple[int, tuple[HistoryEntry, ...]] = (-1, ())
         self._contract: str | None = None
 
     def proposal(self, number: int) -> Proposal:
         """Return the proposal of an experiment; it never changes, so it is read once."""
+        if not self._proposals:
+            self._proposals = self._journal.proposals(self._opening.tag)
         if number not in self._proposals:
-            self._proposals |= self._journal.proposals(self._opening.tag)
+            self._proposals[number] = self._journal.proposal(number)
         return self._proposals[number]
 
     def program(self) -> str:
@@ -73,7 +82,11 @@ class Briefer:
         """Return the train.py of a baseline, or of an experiment that has a commit."""
         if own.commit is None:
             return self.proposal(own.id).train_py or ""
-        return self._repo.read_text(own.commit, TRAIN_PY)
+        if own.commit not in self._texts:
+            if len(self._texts) >= TEXTS:
+                self._texts.clear()
+            self._texts[own.commit] = self._repo.read_text(own.commit, TRAIN_PY)
+        return self._texts[own.commit]
 
     def briefing(self, *, even_unmeasured: bool = False) -> Briefing | None:
         """Return what a proposer is told now; None while there is no base.
@@ -152,6 +165,11 @@ class Briefer:
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """Return all experiments of the tag, oldest first."""
+        if self._history[0] != self._tree.revision:
+            self._history = (self._tree.revision, self._whole_history())
+        return self._history[1]
+
+    def _whole_history(self) -> tuple[HistoryEntry, ...]:
         own = self._tree.of(self._opening.tag)
         recent = set(list(own)[-DIFFS:])
         crashed = {e.id for e in [e for e in own.values() if e.status is Status.CRASHED][-LOGS:]}
@@ -176,7 +194,7 @@ class Briefer:
             parent=own.parent,
             status=own.status,
             val_bpb=own.val_bpb,
-            constants=proposal.constants,
+            constants=self._changed(own.id, proposal),
             title=own.title,
             reason=own.reason,
             delta=delta(experiments, own),
@@ -188,6 +206,11 @@ class Briefer:
             diff=self.lines_of(proposal) if diff else (),
             log=self.log_of(own) if log else (),
         )
+
+    def _changed(self, number: int, proposal: Proposal) -> dict[str, Value] | None:
+        if number not in self._constants:
+            self._constants[number] = changed_constants(proposal)
+        return self._constants[number]
 
     def diff_of(self, own: Experiment) -> tuple[str, ...]:
         """Return an experiment's change as lines of a diff."""

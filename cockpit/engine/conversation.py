@@ -6,12 +6,13 @@ only why there is none.
 """
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 
 from cockpit.core.briefing import Briefing
 from cockpit.core.experiment import Hint, Proposal
-from cockpit.engine.asking import Asking, Failed, Heard, Idea, Said
+from cockpit.engine.asking import Asking, Failed, Heard, Idea, Said, Told
 from cockpit.engine.briefer import Briefer
 from cockpit.engine.spending import Spending
 from cockpit.lab.rows import Stream
@@ -36,6 +37,8 @@ class Conversation:
         self._spending = spending
         self._questions = questions
         self._streams: dict[str, Stream] = {}
+        self._unshown: set[str] = set()
+        self._untaken: deque[Told] = deque()
         self._troubles: dict[str, str] = {}
         journal.end_stream()  # what a killed engine was showing
         self._waiting = self._unanswered()
@@ -49,6 +52,9 @@ class Conversation:
         """End what is being written; who was asked is asked again on the next night."""
         if self._questions is not None:
             self._questions.close()
+            for told in self._questions.take():
+                if isinstance(told, Heard) and told.event.get("event") == "call":
+                    self._spending.record(self._questions.kind, told.event)
         self._journal.end_stream()
 
     # ---- what is being written -------------------------------------------------------------
@@ -61,11 +67,18 @@ class Conversation:
         stream = Stream(speaker, str(event.get("about", "")), text, began)
         if known != stream:
             self._streams[speaker] = stream
-            self._journal.set_stream(stream)
+            self._unshown.add(speaker)  # written down once a turn, however much comes
+
+    def show(self) -> None:
+        """Let readers see what has been written since the last time."""
+        for speaker in sorted(self._unshown):
+            self._journal.set_stream(self._streams[speaker])
+        self._unshown.clear()
 
     def written(self, speaker: str) -> None:
         """Take away what a speaker was writing: it is finished."""
         self._troubles.pop(speaker, None)
+        self._unshown.discard(speaker)
         if self._streams.pop(speaker, None) is not None:
             self._journal.end_stream(speaker)
 
@@ -106,23 +119,34 @@ class Conversation:
             if now is None or now.state == "withdrawn" or now.text != hint.text:
                 continue  # withdrawn, or edited while the answer was written: not seen yet
             answer = answers.get(hint.id)
+            if answer is None and not hint.order:
+                continue  # its author has nothing to say to it: it stays as new
             applied = hint.order or (answer is not None and answer.applied)
-            if applied:
-                state = "applied"
-            elif now.state == "applied":
+            if not applied and now.state == "applied":
                 continue
-            else:
-                state = "declined" if answer is not None else "seen"
+            state = "applied" if applied else "declined"
             why = answer.why if answer is not None else ""
-            experiment = number if state != "seen" else now.experiment
-            self._journal.change_hint(hint.id, state=state, experiment=experiment, why=why)
+            self._journal.change_hint(hint.id, state=state, experiment=number, why=why)
             self._tell_of(hint, state, why, proposal.proposer, number, now)
+
+    def decline(self, order: Hint, why: str, experiment: int | None) -> None:
+        """Say that an order can't be carried out: it was tried, and is not tried again."""
+        self._journal.change_hint(order.id, state="declined", experiment=experiment, why=why)
+        self.say("engine", f"order {order.id} can't be carried out: {why}", experiment)
+
+    def reopen(self, experiment: int) -> list[Hint]:
+        """Make the hints new again that an experiment was to apply which never ran."""
+        reopened = [hint for hint in self._journal.hints() if hint.experiment == experiment]
+        for hint in reopened:
+            if hint.state != "withdrawn":
+                self._journal.change_hint(hint.id, state="queued", experiment=None, why="")
+        return reopened
 
     def _tell_of(
         self, hint: Hint, state: str, why: str, author: str, number: int, before: Hint
     ) -> None:
         """Say what became of a hint, when that is news."""
-        if (before.state, before.why) == (state, why) or state == "seen":
+        if (before.state, before.why) == (state, why):
             return
         what = "applied" if state == "applied" else "not now"
         text = f"hint {hint.id}: {what}" + (f": {why}" if why else "")
@@ -136,11 +160,13 @@ class Conversation:
         self._waiting.append(text)
 
     def listen(self, briefer: Briefer) -> None:
-        """Take the answer to a question, and ask the next."""
+        """Take the answer to a question, ask the next, and show what is being written."""
+        self.show()
         if self._questions is None:
             return
-        for told in self._questions.take():
-            match told:
+        self._untaken += self._questions.take()
+        while self._untaken:
+            match self._untaken[0]:
                 case Heard({"event": "call", **event}):
                     self._spending.record(self._questions.kind, event)
                 case Heard({"event": "trouble", **event}):
@@ -153,6 +179,7 @@ class Conversation:
                     self._reply(f"no answer: {error}")
                 case _:
                     pass
+            self._untaken.popleft()  # taken when it is written down
         if self._waiting and not self._questions.busy:
             if self._spending.over:
                 self._reply("no answer: the money of this night is spent")
@@ -161,10 +188,10 @@ class Conversation:
 
     def _reply(self, text: str) -> None:
         self.written(ANSWER)
-        if self._waiting:
-            self._waiting.pop(0)
         author = self._questions.kind if self._questions else "engine"
         self._journal.add_message("answer", author, text[:SAID_CHARACTERS])
+        if self._waiting:
+            self._waiting.pop(0)
 
     def _unanswered(self) -> list[str]:
         """Return the questions that an engine before this one has not answered."""

@@ -17,6 +17,8 @@ class Health:
     until: float = 0.0
     held_until: float = 0.0
     """It says itself that it waits for something until then."""
+    refused: int = 0
+    """Ideas in a row that could not be used."""
     _wait: float = FIRST_REST_SECONDS
 
     def fail(self, reason: str, kind: str, now: float) -> bool:
@@ -33,10 +35,18 @@ class Health:
         return first
 
     def recover(self) -> bool:
-        """Note an answer; tell whether it was resting."""
-        rested, self.rests, self._wait = self.rests, False, FIRST_REST_SECONDS
+        """End a rest, because it seems well; tell whether it was resting.
+
+        The next rest is longer all the same: whoever answers a probe may yet have no idea.
+        """
+        rested, self.rests = self.rests, False
         self.held_until = 0.0
         return rested
+
+    def succeed(self) -> bool:
+        """Note an idea that can be used; tell whether it was resting."""
+        self._wait, self.refused = FIRST_REST_SECONDS, 0
+        return self.recover()
 
     def held_up(self, now: float) -> bool:
         """Tell whether it waits for something at this moment."""

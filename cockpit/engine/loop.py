@@ -152,6 +152,8 @@ class Loop:
     @property
     def pausing(self) -> str | None:
         """Return why the night is paused by a fault, when it is: the engine's, or every slot's."""
+        if (nobody := self._proposing.stuck) and all(slot.idle for slot in self.slots):
+            return f"nobody can propose: {nobody}"
         stuck = [slot for slot in self.slots if slot.faults.pausing]
         if self.trouble is None and len(stuck) == len(self.slots):
             return stuck[0].faults.reason
@@ -319,7 +321,8 @@ class Loop:
         for one in self._proposing.listen():
             self.progress += 1
             if one.checked.refusal is not None:
-                self._announce(self._judging.refuse(one.experiment, one.checked.refusal))
+                self._announce(one.experiment)
+                self._learn()
             elif one.checked.advice:
                 advice = f"preflight: {'; '.join(one.checked.advice)}"
                 self._journal.add_message("engine", "engine", advice, one.experiment.id)

@@ -22,8 +22,9 @@ ABOUT_SECONDS = 60.0
 
 
 def schedule_of(settings: Settings) -> Schedule:
-    """Return who is to propose; where nobody is named a model if there is one, else the search."""
-    return schedules.parse(settings.proposer or (LLM if settings.model else SEARCH))
+    """Return who is to propose; where nobody is named the model, the agent, or the search."""
+    unnamed = LLM if settings.model else COMMAND if settings.agent else SEARCH
+    return schedules.parse(settings.proposer or unnamed)
 
 
 def llm_options(settings: Settings, dollars_left: float | None) -> dict[str, Any]:

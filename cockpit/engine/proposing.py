@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.briefing import Briefing, Crash, Stale
-from cockpit.core.experiment import Experiment, Proposal, Status
+from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
 from cockpit.core.schedule import Schedule, next_of
 from cockpit.engine.asking import Asking, Failed, Heard, Idea, Sent, Told, Well
 from cockpit.engine.briefer import Briefer
@@ -37,6 +37,8 @@ log = logging.getLogger("cockpit.engine")
 SEARCH = "search"
 """The proposer that needs nobody: it stands in for all others."""
 REAPPLIED = "re-applied to the new base #{}"
+REFUSED_IN_A_ROW = 2
+"""After so many ideas that could not be used, each with its repairs, their author rests."""
 SLIP_SECONDS = 30.0
 """A training that fails sooner after its start looks like a slip."""
 
@@ -78,8 +80,8 @@ class Proposing:
         self._health: dict[str, Health] = {}
         self._calls: dict[str, list[int]] = {}
         self._untaken: deque[tuple[str, Told]] = deque()
-        self._base: int | None = None
-        self._stale: Stale | None = None
+        self._looked_at = -1
+        self._stale: deque[Stale] = deque()
         self._mended: set[int] = set()
         self._turns = self._turns_so_far()
 
@@ -99,6 +101,9 @@ class Proposing:
         for kind, asking in self._askings.items():
             given_up = asking.busy and kind != SEARCH
             asking.close()
+            for told in asking.take():
+                if isinstance(told, Heard) and told.event.get("event") == "call":
+                    self._spending.record(kind, told.event)
             if given_up:
                 event = {"model": "", "purpose": "proposal", "outcome": "given up: the night ended"}
                 self._spending.record(kind, event)
@@ -129,13 +134,15 @@ class Proposing:
 
     def rebase(self) -> list[tuple[Experiment, str]]:
         """Move what is queued to a base that has changed; return what does not apply there."""
-        best = self._tree.best(self._tag)
-        if best is None or best.commit is None or best.id == self._base:
+        if self._looked_at == self._tree.revision:
             return []
-        first, self._base = self._base is None, best.id
+        self._looked_at = self._tree.revision
+        best = self._tree.best(self._tag)
         queued = self._tree.with_status(self._tag, Status.QUEUED)
+        if best is None or best.commit is None:
+            return []
         moving = [e for e in queued if e.commit is None and e.parent not in (None, best.id)]
-        if first or not moving:
+        if not moving:
             return []
         text, refused = self._briefer.text_of(best), []
         for own in moving:
@@ -152,11 +159,19 @@ class Proposing:
         busy = [k for k, asking in self._askings.items() if asking.busy and not self._rests(k)]
         if not busy and (queued < wanted or ordered):
             self._ask(queued < wanted)
-        elif idle and not queued and SEARCH not in busy:
+        elif idle and not queued and busy and SEARCH not in busy and not self._rests(SEARCH):
             now = time.monotonic()
-            if busy and all(self._health[kind].held_up(now) for kind in busy):
+            if all(self._health[kind].held_up(now) for kind in busy):
                 self._say(f"{busy[0]} is held up: the search fills in for one experiment")
                 self._propose(SEARCH, None)
+
+    @property
+    def stuck(self) -> str | None:
+        """Return why nobody can propose at this moment; None where somebody can."""
+        kinds = {*self._schedule.names, SEARCH}
+        if not all(self._rests(kind) for kind in kinds):
+            return None
+        return "; ".join(f"{kind}: {self._health[kind].reason}" for kind in sorted(kinds))
 
     # ---- asking ----------------------------------------------------------------------------
 
@@ -168,17 +183,18 @@ class Proposing:
         if briefing is None:
             return
         if reader is not None and (special := self._special(briefing)):
-            self._propose(reader, special)
+            self._propose(self._author_of(special) or reader, special)
         elif wanted:
             kind = next_of(self._schedule, self._turns)
             self._turns[kind] = self._turns.get(kind, 0) + 1
             # Who is stood in for has had its turn.
             turn = SEARCH if self._rests(kind) else kind
-            self._propose(turn, replace(briefing, order=None))
+            if not self._rests(turn):
+                self._propose(turn, replace(briefing, order=None))
 
     def _propose(self, kind: str, briefing: Briefing | None) -> None:
         briefing = briefing or self._briefer.briefing()
-        if briefing is None:
+        if briefing is None or self._askings[kind].busy:
             return
         self._known.refresh()
         if kind != SEARCH:
@@ -197,10 +213,16 @@ class Proposing:
             return briefing
         if crash := self._slip():
             return replace(briefing, crash=crash)
-        if self._stale is not None:
-            stale, self._stale = self._stale, None
-            return replace(briefing, stale=stale)
+        if self._stale:
+            return replace(briefing, stale=self._stale.popleft())
         return None
+
+    def _author_of(self, special: Briefing) -> str | None:
+        """Return who made what crashed, where they can be asked."""
+        if special.crash is None:
+            return None
+        author = self._briefer.proposal(special.crash.experiment).proposer
+        return author if author in self.readers and not self._rests(author) else None
 
     def _turns_so_far(self) -> dict[str, int]:
         """Return how many proposals each has made tonight: a restart goes on from there."""
@@ -252,7 +274,6 @@ class Proposing:
             case Heard(event):
                 self._hear(kind, event)
             case Idea():
-                self._recover(kind)
                 return self._queue(kind, told)
             case Sent(problem):
                 self._conversation.say(kind, f"sent back: {problem}", None)
@@ -278,6 +299,7 @@ class Proposing:
         """Make an experiment of an idea, on the base of this moment."""
         self._conversation.written(kind)
         briefing, proposal, checked = idea.briefing, idea.proposal, idea.checked
+        refusal = checked.refusal.partition("\n")[0] if checked.refusal else None
         base = self._tree.best(self._tag)
         if base is None:
             return None
@@ -285,7 +307,8 @@ class Proposing:
             try:
                 applied(proposal, self._briefer.text_of(base))
             except ApplyError as error:
-                self._give_back(None, proposal, f"the base is #{base.id} now: {error}")
+                if briefing.order is None:  # an order is still open, and asked anew
+                    self._give_back(None, proposal, f"the base is #{base.id} now: {error}")
                 return None
         if kind != SEARCH:
             proposal = replace(
@@ -298,20 +321,38 @@ class Proposing:
             number = self._journal.add_experiment(self._tag, base.id, proposal)
             self._journal.assign_calls(self._calls[kind], number)
             self._conversation.proposed(number, proposal, idea)
-            if checked.refusal is None:
+            if refusal is not None:
+                verdict = Verdict(Event.REFUSE, refusal)
+                self._journal.decide(number, after(Status.QUEUED, Event.REFUSE), verdict)
+                if briefing.order is not None:
+                    self._conversation.decline(briefing.order, refusal, number)
+            else:
                 self._conversation.answered(number, proposal, briefing)
                 if base.id != briefing.base:
                     self._conversation.say("engine", REAPPLIED.format(base.id), number)
         self._calls[kind].clear()
         self._tree.refresh()
+        self._judge_author(kind, refusal)
         return Added(self._tree.experiments[number], checked)
+
+    def _judge_author(self, kind: str, refusal: str | None) -> None:
+        """Let a proposer rest whose ideas can't be used, one after the other."""
+        health = self._health[kind]
+        if refusal is None:
+            if health.succeed():
+                self._say(f"{kind} answers again")
+            return
+        health.refused += 1
+        if kind != SEARCH and health.refused >= REFUSED_IN_A_ROW:
+            why = f"{health.refused} ideas in a row could not be used (the last: {refusal})"
+            self._rest(kind, why, "unusable")
 
     def _give_back(self, number: int | None, proposal: Proposal, problem: str) -> None:
         """Have an idea proposed anew on the present base, if its author reads."""
         if proposal.proposer not in self.readers:
             return
         diff = self._briefer.lines_of(proposal)
-        self._stale = Stale(number, proposal.title, proposal.hypothesis, diff, problem)
+        self._stale.append(Stale(number, proposal.title, proposal.hypothesis, diff, problem))
         why = problem.partition("\n")[0]
         self._say(f"“{proposal.title}” does not apply any more, it is proposed anew: {why}")
 
@@ -322,7 +363,9 @@ class Proposing:
             moved = applied(proposal, text)
         except ApplyError as error:
             problem = f"its change does not apply to the new base #{best.id}: {error}"
-            self._give_back(own.id, proposal, problem)
+            # What it was to apply is open again; an order is then asked anew by itself.
+            if not any(hint.order for hint in self._conversation.reopen(own.id)):
+                self._give_back(own.id, proposal, problem)
             return problem
         same = self._known.find(moved)
         if same not in (None, own.id):
@@ -347,18 +390,24 @@ class Proposing:
         return self._health[kind].rests
 
     def _fail(self, kind: str, error: ProposerError, briefing: Briefing | None) -> None:
-        """Let a proposer rest; raises the error where nobody can stand in for it."""
+        """Let a proposer rest that has no answer; what it was asked for is not forgotten."""
         self._conversation.written(kind)
-        if briefing is not None and briefing.stale is not None:
-            self._stale = briefing.stale
-        now, others = time.monotonic(), [k for k in self.readers if k != kind]
-        if kind == SEARCH and all(self._rests(k) for k in others):
-            raise error
-        if self._health[kind].fail(str(error), error.kind, now):
-            instead = "the others propose" if kind == SEARCH else "proposals come from search"
-            until = "" if error.kind == "money" else " until it answers again"
-            self._say(f"{kind}: {error}; {instead}{until}")
+        self._calls[kind].clear()
+        if briefing is not None:
+            if error.kind == "unusable" and briefing.order is not None:
+                self._conversation.decline(briefing.order, str(error), None)
+            if error.kind != "unusable" and briefing.stale is not None:
+                self._stale.appendleft(briefing.stale)
+            if error.kind != "unusable" and briefing.crash is not None:
+                self._mended.discard(briefing.crash.experiment)
+        self._rest(kind, str(error), error.kind)
         log.warning("%s failed (%s): %s", kind, error.kind, error)
+
+    def _rest(self, kind: str, why: str, how: str) -> None:
+        if self._health[kind].fail(why, how, time.monotonic()):
+            instead = "the others propose" if kind == SEARCH else "proposals come from search"
+            until = "" if how == "money" else " for a while"
+            self._say(f"{kind}: {why}; {instead}{until}")
 
     def _recover(self, kind: str) -> None:
         if self._health[kind].recover():
@@ -375,7 +424,7 @@ class Proposing:
     def _out_of_money(self) -> None:
         limit = self._spending.limit or 0.0
         for kind in self.readers:
-            if kind == "llm" and self._health[kind].until != float("inf"):
+            if self._health[kind].until != float("inf"):
                 self._health[kind].fail("the money is spent", "money", time.monotonic())
                 self._say(f"the ${limit:.2f} of this night are spent: it goes on with search")
 

@@ -30,8 +30,7 @@ class Spending:
     def record(self, proposer: str, event: Event) -> int:
         """Record a call that an event of a proposer tells of, and return its number."""
         dollars = _number(event.get("dollars"))
-        self.spent += dollars or 0.0
-        return self._journal.add_call(
+        number = self._journal.add_call(
             Call(
                 id=0,
                 at=time.time(),
@@ -47,6 +46,8 @@ class Spending:
                 outcome=str(event.get("outcome", "")),
             )
         )
+        self.spent += dollars or 0.0  # once it is written down: what fails is tried again
+        return number
 
 
 def _number(value: object) -> float | None:

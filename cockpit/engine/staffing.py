@@ -25,6 +25,8 @@ from cockpit.proposers.base import ProposerProcess, proposer_process
 REPAIRS = 2
 """How often an answer that can't be used goes back to its author."""
 
+COST_UNTOLD = "not every agent tells what it costs: --max-cost holds only for what it does tell"
+
 Tell = Callable[[str], None]
 
 
@@ -55,6 +57,8 @@ class Staff:
         for kind, says in orders.about(self._lab, self._settings, self._cpus):
             if isinstance(says, str) or going_on:
                 self._tell(f"{kind}: {says}")
+                if kind == COMMAND and self._settings.max_cost is not None:
+                    self._tell(f"{kind}: {COST_UNTOLD}")
             elif self._settings.proposer is not None:
                 raise LabError(f"--proposer {kind}: {says}") from says
             else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from cockpit.core.edits import difference
 from cockpit.core.experiment import VERDICTS, Event, Experiment, Proposal, Run, Status, Verdict
 from cockpit.lab.commits import Commit
 from cockpit.lab.repo import TRAIN_PY, Repo
@@ -25,6 +26,8 @@ _BY_RULE = {
     Status.STOPPED: Event.STOP,
 }
 _BY_HAND = {Status.KEPT: Event.ACCEPT, Status.DISCARDED: Event.REJECT}
+_PROPOSAL_FIELDS = ("constants", "predicted", "program", "model", "repair_of", "order")
+"""What a note says of a proposal beside title and reason."""
 _RUN_FIELDS = tuple(field.name for field in fields(Run) if field.name != "named")
 
 
@@ -50,7 +53,8 @@ def note_of(
         "title": experiment.title,
         "hypothesis": experiment.hypothesis,
         "proposer": experiment.proposer,
-        "proposal": {"constants": proposal.constants},  # a whole train.py is in the commit
+        # What it changed in the text is in the commit.
+        "proposal": {name: getattr(proposal, name) for name in _PROPOSAL_FIELDS},
         "status": str(experiment.status),
         "decided_by": experiment.decided_by,
         "reason": experiment.reason,
@@ -89,7 +93,8 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
             Run(**{name: run[name] for name in _RUN_FIELDS}, named=run.get("named"))
             for run in note["runs"]
         )
-        constants = note["proposal"]["constants"]
+        given = dict(note["proposal"])
+        said: dict[str, Any] = {name: given.get(name) for name in _PROPOSAL_FIELDS}
         parent = note["parent"]
         experiment = Experiment(
             id=int(note["id"]),
@@ -113,8 +118,8 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
         title=experiment.title,
         proposer=experiment.proposer,
         hypothesis=experiment.hypothesis,
-        constants=constants,
-        train_py=train_py if constants is None else None,
+        train_py=train_py if said["constants"] is None else None,
+        **said,
     )
     return Noted(experiment, proposal, note.get("setup"), note.get("setup_fields"),
                  note.get("preset"))  # fmt: skip
@@ -177,6 +182,7 @@ def _read(repo: Repo, warnings: list[str]) -> list[Noted]:
     texts = repo.read_objects([f"{commit}:{TRAIN_PY}" for commit in hashes])
     by_commit: dict[str, int] = {}
     found: dict[int, Noted] = {}
+    found_texts: dict[int, str] = {}
     for ((tag, number), commit), text in zip(refs, texts, strict=True):
         what = f"refs/cockpit/{tag}/{number}"
         if text is None or commit not in commits or number in found:
@@ -193,13 +199,16 @@ def _read(repo: Repo, warnings: list[str]) -> list[Noted]:
                 one = from_note(notes[commit], commit, train_py)
             except NoteError as error:
                 warnings.append(f"{what} is queued again: {error}")
+        if parent is not None and one.proposal.train_py is not None:
+            edits = difference(found_texts[parent], train_py)
+            one = replace(one, proposal=replace(one.proposal, train_py=None, edits=edits))
         if (one.experiment.id, one.experiment.tag) != (number, tag):
             warnings.append(f"{what} is left out: its note is of #{one.experiment.id}")
             continue
         if one.experiment.parent is not None and one.experiment.parent not in found:
             warnings.append(f"{what} is left out: its parent #{one.experiment.parent} is gone")
             continue
-        found[number], by_commit[commit] = one, number
+        found[number], by_commit[commit], found_texts[number] = one, number, train_py
     return list(found.values())
 
 

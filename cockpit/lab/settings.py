@@ -14,6 +14,7 @@ from cockpit.core import schedule as schedules
 from cockpit.core.constraints import Constraint, ConstraintError
 from cockpit.lab.lab import SettingsError
 from cockpit.lab.tags import valid_tag
+from cockpit.proposers.keys import Redactor
 
 SANDBOXES = ("auto", "bubblewrap", "user", "landlock", "none")
 
@@ -138,6 +139,14 @@ def _text(value: object) -> str:
     return value
 
 
+def _no_secret(value: object) -> str:
+    """Read a text that is written down and shown, so that no key may stand in it."""
+    text = _text(value)
+    if Redactor()(text) != text:
+        raise SettingsError("there is a key in it: `cockpit key NAME` keeps keys")
+    return text
+
+
 def _tag(value: object) -> str:
     if not isinstance(value, str) or not valid_tag(value):
         raise SettingsError(
@@ -257,7 +266,7 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "duration": ("duration_seconds", parse_duration),
     "proposer": ("proposer", _proposer),
     "model": ("model", _names),
-    "api_base": ("api_base", _text),
+    "api_base": ("api_base", _no_secret),
     "max_cost": ("max_cost", _dollars),
     "model_prices": ("model_prices", _prices),
     "prompt_tokens": ("prompt_tokens", _count),
@@ -265,7 +274,7 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "silence": ("silence_seconds", parse_duration),
     "think_ahead": ("think_ahead", _truth),
     "repairs": ("repairs", _repairs),
-    "agent": ("agent", _text),
+    "agent": ("agent", _no_secret),
     "agent_keys": ("agent_keys", _names),
     "agent_config": ("agent_config", _names),
     "agent_timeout": ("agent_seconds", parse_duration),

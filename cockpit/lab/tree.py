@@ -16,6 +16,11 @@ class Tree:
         self._of: dict[str, dict[int, Experiment]] = {}
         self._standing: dict[tuple[str, tuple[Status, ...]], list[Experiment]] = {}
 
+    @property
+    def revision(self) -> int:
+        """Return the number of the last change that it knows."""
+        return self._revision
+
     def refresh(self) -> bool:
         """Read what has changed since the last time; tell whether anything had."""
         revision = self._journal.revision()

@@ -38,8 +38,8 @@ class ProposerError(LabError):
     """A proposer has no answer; the message says why.
 
     `kind` says what may be done about it: `refused` (it has nothing to propose), `fault` (the
-    world is at fault: it may well answer later), `key` (a key is missing or revoked) or `money`
-    (the limit of the night).
+    world is at fault: it may well answer later), `key` (a key is missing or revoked), `money`
+    (the limit of the night) or `unusable` (it answers, but nothing that can be used).
     """
 
     def __init__(self, message: str, kind: str = "refused") -> None:

@@ -148,7 +148,7 @@ class Errand:
 
     def _run(self, words: tuple[str, ...]) -> tuple[int, Export]:
         """Run the agent in a repository of its own; return its exit code and what it left."""
-        prompt = for_agent(self._briefing)
+        prompt = self._redact(for_agent(self._briefing))
         export = Export(self._rooms.work, self._files(), prompt)
         task = self._rooms.root / "task"
         task.write_text(prompt, encoding="utf-8")

@@ -145,16 +145,15 @@ class Llm:
         hints = [*briefing.hints, *([briefing.order] if briefing.order else [])]
         try:
             said = from_tool(raw) if written.arguments.strip() else from_text(raw)
-            problem = unanswered(said, hints)
         except AnswerError as error:
             problem = str(error)
             if written.finish == "length":
                 problem = (
                     f"it was cut off where it became too long: answer in fewer words ({error})"
                 )
-        if problem is not None:
             return Answer(text=raw[:RAW_CHARACTERS], problem=problem)
-        return Answer(_proposal(said, model, briefing, {hint.id for hint in hints}), text=raw)
+        proposal = _proposal(said, model, briefing, {hint.id for hint in hints})
+        return Answer(proposal, raw[:RAW_CHARACTERS], problem=unanswered(said, hints))
 
 
 def _proposal(said: Said, model: str, briefing: Briefing, hints: set[int]) -> Proposal:

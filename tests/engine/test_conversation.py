@@ -123,6 +123,7 @@ def test_what_is_written_is_seen_to_grow_and_then_gone(
 ) -> None:
     for text in ("Half", "Halve the batch"):
         conversation.write("llm", {"event": "text", "about": "proposing", "text": text})
+        conversation.show()
     (stream,) = bench.journal.streams()
     assert (stream.speaker, stream.text) == ("llm", "Halve the batch")
     conversation.written("llm")
@@ -133,8 +134,40 @@ def test_a_stream_that_a_killed_engine_left_is_gone_at_the_next_start(
     bench: Bench, conversation: Conversation
 ) -> None:
     conversation.write("llm", {"event": "text", "text": "Half"})
+    conversation.show()
+    assert bench.journal.streams()
     Conversation(bench.journal, Spending(bench.journal, 1, None), None)
     assert bench.journal.streams() == []
+
+
+def test_a_hint_that_nobody_answered_stays_new(bench: Bench, conversation: Conversation) -> None:
+    number = bench.journal.add_hint("deeper", "ada")
+    answer(conversation, briefing(bench.journal))
+    assert hint(bench.journal, number).state == "queued"
+
+
+def test_hints_of_an_experiment_that_never_ran_are_open_again(
+    bench: Bench, conversation: Conversation
+) -> None:
+    number = bench.journal.add_hint("this", "ada", order=True)
+    answer(conversation, briefing(bench.journal), HintAnswer(number, True))
+    assert briefing(bench.journal).order is None
+    assert [h.id for h in conversation.reopen(7)] == [number]
+    assert briefing(bench.journal).order == hint(bench.journal, number)
+
+
+def test_an_order_that_cannot_be_carried_out_is_declined_with_the_reason(
+    bench: Bench, conversation: Conversation
+) -> None:
+    number = bench.journal.add_hint("download weights", "ada", order=True)
+    conversation.decline(hint(bench.journal, number), "guard: no network", 9)
+    declined = hint(bench.journal, number)
+    assert (declined.state, declined.why, declined.experiment) == (
+        "declined",
+        "guard: no network",
+        9,
+    )
+    assert briefing(bench.journal).order is None
 
 
 def test_the_same_trouble_is_said_once(bench: Bench, conversation: Conversation) -> None:

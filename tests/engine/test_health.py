@@ -1,6 +1,11 @@
 """When a proposer rests, and when it is looked after."""
 
-from cockpit.engine.health import KEY_REST_SECONDS, LONGEST_REST_SECONDS, Health
+from cockpit.engine.health import (
+    FIRST_REST_SECONDS,
+    KEY_REST_SECONDS,
+    LONGEST_REST_SECONDS,
+    Health,
+)
 
 
 def test_each_failure_in_a_row_makes_the_rest_longer_up_to_a_limit() -> None:
@@ -19,6 +24,18 @@ def test_the_first_failure_is_news_and_so_is_the_recovery() -> None:
     assert not health.fail("500", "fault", 20.0)
     assert health.recover()
     assert not health.recover()
+
+
+def test_only_an_idea_that_can_be_used_makes_the_next_rest_short_again() -> None:
+    health = Health()
+    for _ in range(4):
+        health.fail("unusable", "unusable", 0.0)
+        health.recover()  # a probe is answered every time
+    long = health.until
+    assert long > FIRST_REST_SECONDS
+    health.succeed()
+    health.fail("500", "fault", 0.0)
+    assert health.until == FIRST_REST_SECONDS
 
 
 def test_a_probe_is_due_when_the_rest_is_over() -> None:

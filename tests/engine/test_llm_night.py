@@ -74,6 +74,8 @@ def test_a_night_with_hints_a_question_repairs_and_a_new_base(
             assert "asked" in tell(lab, "ask", text="Why is it slow?")
             wait_until(lambda: looking().said("answer"), 60, "an answer in mid-run")
             assert looking().running(), "the answer waited for the run"
+            brief = lab / "program.md"
+            brief.write_text(brief.read_text() + "\nThink of the schedule.\n")
             assert night.end(300) == 0
         seen = looking()
         own = seen.experiments()
@@ -89,6 +91,9 @@ def test_a_night_with_hints_a_question_repairs_and_a_new_base(
         states = {hint.id: hint.state for hint in seen.hints()}
         assert states == {1: "applied", 2: "applied"}
         assert sum("Only this once." in request.prompt for request in server.requests) <= 2
+        assert any(text.startswith("program.md has changed (") for text in said)
+        assert "Think of the schedule." in server.requests[-1].prompt
+        assert len(seen.programs()) == 2
         check_costs(seen, server)
         no_key_anywhere(lab, server)
 
@@ -203,6 +208,25 @@ def test_an_order_is_the_next_proposal_and_the_next_run(
     assert looking().proposal(ordered.id).order == 1
     (order,) = looking().hints()
     assert (order.state, order.experiment) == ("applied", ordered.id)
+
+
+@pytest.mark.slow
+def test_a_model_without_a_usable_idea_and_an_order_that_cannot_be_stop_nothing(
+    lab: Path, looking: Callable[[], Journal]
+) -> None:
+    with serving(forbidden) as server:
+        models.write_settings(lab, server)
+        with models.night(lab, "--max-experiments", "4") as night:
+            looking()
+            tell(lab, "try", text="use a subprocess")
+            assert night.end(300) == 0
+        assert len(server.requests) <= 12, "it is not asked for ever"
+    own = looking().experiments().values()
+    assert sum(e.claimed_at is not None for e in own) == 5
+    assert {e.proposer for e in own if e.claimed_at and e.parent is not None} == {"search"}
+    (order,) = looking().hints()
+    assert order.state == "declined"
+    assert order.why.startswith("guard: ")
 
 
 @pytest.mark.slow

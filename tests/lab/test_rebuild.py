@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gitting import git
 
+from cockpit.core.edits import Edit
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict, after
 from cockpit.core.tree import delta
 from cockpit.lab.rebuild import NoteError, from_note, note_of, rebuild
@@ -33,10 +34,10 @@ class Night:
             "parent_commit": repo.head()[0], "corpus": "stdlib",
         })  # fmt: skip
 
-    def claim(self, parent: int | None, depth: int) -> int:
+    def claim(self, parent: int | None, depth: int, idea: Proposal | None = None) -> int:
         whole = parent is None
         text = f"DEPTH = {depth}\n"
-        idea = Proposal(
+        idea = idea or Proposal(
             f"DEPTH {depth}", "baseline" if whole else "search", f"Deeper.\n\nTo {depth}.",
             None if whole else {"DEPTH": depth}, text if whole else None,
         )  # fmt: skip
@@ -109,7 +110,19 @@ def test_a_claim_without_a_verdict_is_queued_again(night: Night, tmp_path: Path)
     assert before is not None
     assert (own.status, own.parent, own.commit) == (Status.QUEUED, 1, before.commit)
     assert (own.title, own.hypothesis, own.proposer) == ("DEPTH 9", "Deeper.\n\nTo 9.", "search")
-    assert fresh.proposal(number).train_py == "DEPTH = 9\n"
+    assert fresh.proposal(number).edits == (Edit("DEPTH = 5\n", "DEPTH = 9\n"),)
+
+
+def test_what_a_model_changed_and_foretold_is_had_back(night: Night, tmp_path: Path) -> None:
+    idea = Proposal(
+        "Deep", "llm", "Because.", edits=(Edit("DEPTH = 5\n", "DEPTH = 12\n"),), predicted=-0.2,
+        program="0123456789ab", model="openai/gpt-4o-mini", repair_of=3,
+    )  # fmt: skip
+    number = night.claim(1, 12, idea)
+    night.judge(number, Event.DISCARD, 1.99)
+    fresh = EngineJournal(tmp_path / "fresh.db")
+    rebuild(night.repo, fresh)
+    assert fresh.proposal(number) == idea
 
 
 def test_a_damaged_note_is_said_and_the_rest_is_had_back(night: Night, tmp_path: Path) -> None:

@@ -110,3 +110,26 @@ def test_a_wrong_option_names_the_flag(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=told):
             load(tmp_path / "cockpit.toml", {name: value})
+
+
+def test_a_setting_that_is_shown_may_hold_no_key() -> None:
+    for given in (
+        {"agent": "mine --api-key sk-abcdefghij0123456789"},
+        {"api_base": "http://ada:secretword@localhost:8000/v1"},
+    ):
+        with pytest.raises(SettingsError, match="cockpit key NAME") as refused:
+            load(None, given)
+        assert "0123456789" not in str(refused.value)
+    assert load(None, {"agent": "claude", "api_base": "http://localhost:1/v1"}).agent == "claude"
+
+
+def test_models_prices_and_money_are_read() -> None:
+    settings = load(None, {"model": "a/b, c/d", "max_cost": "$2.50", "proposer": "llm:3,search"})
+    assert settings.model == ("a/b", "c/d")
+    assert settings.max_cost == 2.5
+    assert settings.proposer == "llm:3,search:1"
+    for wrong in ({"max_cost": -1}, {"max_cost": "ten"}, {"proposer": "oracle"}, {"repairs": 99}):
+        with pytest.raises(SettingsError):
+            load(None, wrong)
+    prices = load(None, {"model_prices": {"x/y": [0.15, 0.6]}}).model_prices
+    assert prices == (("x/y", 0.15, 0.6),)
