@@ -230,6 +230,8 @@ class Loop:
         """Have the next proposal be what a person wants."""
         if not self._proposing.readers:
             raise RefusedError(f"{NOBODY_READS}: nobody can carry out an order")
+        if self._proposing.penniless:
+            raise RefusedError("the money of this night is spent: nobody reads an order")
         number = self._journal.add_hint(text, author, order=True)
         self._journal.add_message("human", author, f"try: {text}")
         return f"the next proposal is this (order {number}), and the next run is its"

@@ -166,6 +166,11 @@ class Proposing:
                 self._propose(SEARCH, None)
 
     @property
+    def penniless(self) -> bool:
+        """Tell whether the money of the night is spent."""
+        return self._spending.over
+
+    @property
     def stuck(self) -> str | None:
         """Return why nobody can propose at this moment; None where somebody can."""
         kinds = {*self._schedule.names, SEARCH}

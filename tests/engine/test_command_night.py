@@ -35,6 +35,7 @@ print("key", os.environ.get("OPENAI_API_KEY"), os.environ.get("AGENT_KEY"), flus
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="the agent's sandbox is bubblewrap")
 def test_an_agents_edit_is_taken_and_nothing_else_of_what_it_does(
     lab: Path,

@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cockpit.core.experiment import Status
+from cockpit.core.experiment import Experiment, Status
 from cockpit.lab.journal import Journal
 from tests.bench.nights import cockpit
 from tests.engine import models
@@ -57,15 +58,56 @@ def on_the_crawling_base(request: Request) -> Step:
     return answer("Slower still", edits=[edit], hints=answered(request))
 
 
+def held(idea: Callable[[Request], Step], until: threading.Event) -> Callable[[Request], Step]:
+    """Have an idea at once, and say it later."""
+
+    def plan(request: Request) -> Step:
+        step = idea(request)
+
+        def later(exchange: provider.Exchange) -> None:
+            until.wait(120)
+            step(exchange)
+
+        return later
+
+    return plan
+
+
+def gains(seen: Journal) -> list[Experiment]:
+    own = seen.experiments().values()
+    return [e for e in own if e.status is Status.KEPT and e.parent is not None]
+
+
+@pytest.mark.slow
+def test_an_idea_that_no_longer_applies_is_proposed_anew(
+    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
+) -> None:
+    models.let_it_crawl(lab)
+    kept = threading.Event()
+    researcher = Researcher()
+    researcher.plan = [faster, researcher.next_idea, held(on_the_crawling_base, kept)]
+    with serving(researcher) as server:
+        models.write_settings(lab, server, budget="2s", silence="120s")
+        with models.night(lab, "--max-experiments", "4") as night:
+            wait_until(lambda: gains(looking()), 120, "a gain")
+            kept.set()
+            assert night.end(300) == 0
+    assert researcher.carried_over == 1
+    said = [m.text for m in looking().messages()]
+    assert any("“Slower still” does not apply any more, it is proposed anew" in s for s in said)
+    assert "Carried over 1" in [e.title for e in looking().experiments().values()]
+
+
 def test_a_night_with_hints_a_question_repairs_and_a_new_base(
     lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
 ) -> None:
     models.let_it_crawl(lab)
+    kept = threading.Event()
     researcher = Researcher()
-    # While #1 is audited #2 runs: the next two wait on the base that it is about to replace.
-    researcher.plan = [faster, misquoted, researcher.next_idea, on_the_crawling_base, forbidden]
+    # The third idea is asked for while #1 runs, and comes when #1 is the base.
+    researcher.plan = [faster, misquoted, held(researcher.next_idea, kept), forbidden]
     with serving(researcher) as server:
-        models.write_settings(lab, server, budget="2s")
+        models.write_settings(lab, server, budget="2s", silence="120s")
         with models.night(lab, "--max-experiments", "8", "--max-cost", "5") as night:
             looking()
             hinted = tell(lab, "hint", text="Look at the step sizes.")
@@ -74,19 +116,18 @@ def test_a_night_with_hints_a_question_repairs_and_a_new_base(
             assert "asked" in tell(lab, "ask", text="Why is it slow?")
             wait_until(lambda: looking().said("answer"), 60, "an answer in mid-run")
             assert looking().running(), "the answer waited for the run"
+            wait_until(lambda: gains(looking()), 120, "a gain")
             brief = lab / "program.md"
             brief.write_text(brief.read_text() + "\nThink of the schedule.\n")
+            kept.set()
             assert night.end(300) == 0
         seen = looking()
         own = seen.experiments()
         assert sum(e.claimed_at is not None for e in own.values()) == 9
-        kept = [e for e in own.values() if e.status is Status.KEPT and e.parent is not None]
-        assert kept[0].title == "Steps that move"
+        assert gains(seen)[0].title == "Steps that move"
         assert researcher.repairs == 2
-        assert researcher.carried_over == 1
         said = [m.text for m in seen.messages()]
         assert "re-applied to the new base #1" in said
-        assert any("does not apply any more, it is proposed anew" in text for text in said)
         assert hinted.startswith("kept as hint 1")
         states = {hint.id: hint.state for hint in seen.hints()}
         assert states == {1: "applied", 2: "applied"}

@@ -203,7 +203,7 @@ def test_hints_and_orders_have_to_be_answered(talk: Talk) -> None:
     partly = [{"id": 3, "applied": True, "why": "yes"}]
     answer = talk.propose([play.answer(edits=[EDIT], hints=partly)], briefing)
     assert "hints 4 and 7 are not answered" in (answer.problem or "")
-    assert answer.proposal is None
+    assert answer.proposal is not None, "it may be taken at last"
     assert json.loads(answer.text)["edits"] == [EDIT]
     whole = [
         *partly,
