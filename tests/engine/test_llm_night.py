@@ -98,8 +98,9 @@ def test_an_idea_that_no_longer_applies_is_proposed_anew(
     assert "Carried over 1" in [e.title for e in looking().experiments().values()]
 
 
+@pytest.mark.parametrize("experiments", [4, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_night_with_hints_a_question_repairs_and_a_new_base(
-    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object]
+    lab: Path, looking: Callable[[], Journal], wait_until: Callable[..., object], experiments: int
 ) -> None:
     models.let_it_crawl(lab)
     kept = threading.Event()
@@ -108,7 +109,7 @@ def test_a_night_with_hints_a_question_repairs_and_a_new_base(
     researcher.plan = [faster, misquoted, held(researcher.next_idea, kept), forbidden]
     with serving(researcher) as server:
         models.write_settings(lab, server, budget="2s", silence="120s")
-        with models.night(lab, "--max-experiments", "8", "--max-cost", "5") as night:
+        with models.night(lab, "--max-experiments", str(experiments), "--max-cost", "5") as night:
             looking()
             hinted = tell(lab, "hint", text="Look at the step sizes.")
             tell(lab, "hint", text="Only this once.", once=True)
@@ -123,7 +124,7 @@ def test_a_night_with_hints_a_question_repairs_and_a_new_base(
             assert night.end(300) == 0
         seen = looking()
         own = seen.experiments()
-        assert sum(e.claimed_at is not None for e in own.values()) == 9
+        assert sum(e.claimed_at is not None for e in own.values()) == experiments + 1
         assert gains(seen)[0].title == "Steps that move"
         assert researcher.repairs == 2
         said = [m.text for m in seen.messages()]

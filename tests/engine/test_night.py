@@ -73,6 +73,7 @@ def test_an_engine_that_was_killed_leaves_a_training_that_the_next_one_adopts(
     assert psutil.Process(status(lab)["engine"]["pid"]).is_running()
 
 
+@pytest.mark.slow
 def test_a_start_after_a_kill_keeps_the_limits_and_the_tag_of_the_night(
     lab: Path, wait_until: Wait
 ) -> None:

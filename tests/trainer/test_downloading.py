@@ -152,6 +152,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(fetch: Run, server: H
     assert fetch().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_busy_gets_one_line(fetch: Run, server: Hub) -> None:
     server.answers = [503] * 20
     assert "answers 503: try again later" in told(fetch())
