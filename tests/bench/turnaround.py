@@ -1,6 +1,6 @@
 """How long a slot stands between two runs: last byte of a score to the next optimizer step.
 
-`python -m tests.bench.turnaround [--runs 20] [--budget 4s]` runs one night on this machine
+`python -m tests.bench.turnaround [--runs 20] [--budget 10s]` runs one night on this machine
 and reads the run directories: from the moment a result was written to the first finished
 optimizer step of the next run, with the queue not empty. Runs after a kept result are
 reported apart, because the base has moved and the branch with it. A second, shorter night
@@ -84,7 +84,7 @@ def main() -> int:
     """Run the benchmark and print its figures; exit 1 where the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--budget", default="4s")
+    parser.add_argument("--budget", default="10s", help="longer than checks and a spare take")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
