@@ -5,8 +5,8 @@ Whose turn it is the schedule says; who fails rests, and the search proposes in 
 a probe is answered again. While a model only waits for its provider and a slot is idle, the
 search fills in for that one experiment.
 
-When the base changes, what is queued moves to the new base; what does not apply there is
-proposed anew. A training that ends in an exception at once goes back to its author, once.
+What goes before a new idea is `urgent`'s, what becomes of the queue when the base changes is
+`rebasing`'s.
 """
 
 import logging
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cockpit.core.applying import ApplyError, applied
-from cockpit.core.briefing import Briefing, Crash, Stale
+from cockpit.core.briefing import Briefing
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
 from cockpit.core.schedule import Schedule, next_of
 from cockpit.engine.asking import Asking, Failed, Heard, Idea, Sent, Told, Well
@@ -25,7 +25,9 @@ from cockpit.engine.checking import Checked, Checking
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.health import Health
 from cockpit.engine.known import KnownTexts
+from cockpit.engine.rebasing import REAPPLIED, Rebasing
 from cockpit.engine.spending import Spending
+from cockpit.engine.urgent import Urgent
 from cockpit.lab.repo import Repo
 from cockpit.lab.rows import Night
 from cockpit.lab.tree import Tree
@@ -36,11 +38,8 @@ log = logging.getLogger("cockpit.engine")
 
 SEARCH = "search"
 """The proposer that needs nobody: it stands in for all others."""
-REAPPLIED = "re-applied to the new base #{}"
 REFUSED_IN_A_ROW = 2
 """After so many ideas that could not be used, each with its repairs, their author rests."""
-SLIP_SECONDS = 30.0
-"""A training that fails sooner after its start looks like a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,10 @@ class Proposing:
         self._health: dict[str, Health] = {}
         self._calls: dict[str, list[int]] = {}
         self._untaken: deque[tuple[str, Told]] = deque()
-        self._looked_at = -1
-        self._stale: deque[Stale] = deque()
-        self._mended: set[int] = set()
+        self._urgent = Urgent(tree, night, briefer, self.readers)
+        self._rebasing = Rebasing(
+            journal, tree, night.tag, briefer, self._known, self._urgent, conversation
+        )
         self._turns = self._turns_so_far()
 
     def employ(self, asking: Asking) -> None:
@@ -112,10 +112,7 @@ class Proposing:
     # ---- at every turn ---------------------------------------------------------------------
 
     def listen(self) -> Iterator[Added]:
-        """Take what the proposers have said; yield what is queued now, or is to be refused.
-
-        Raises `ProposerError` when nobody is left who could propose.
-        """
+        """Take what the proposers have said; yield what is queued now, or refused."""
         for kind, asking in self._askings.items():
             self._untaken += [(kind, told) for told in asking.take()]
         while self._untaken:
@@ -134,22 +131,7 @@ class Proposing:
 
     def rebase(self) -> list[tuple[Experiment, str]]:
         """Move what is queued to a base that has changed; return what does not apply there."""
-        if self._looked_at == self._tree.revision:
-            return []
-        self._looked_at = self._tree.revision
-        best = self._tree.best(self._tag)
-        queued = self._tree.with_status(self._tag, Status.QUEUED)
-        if best is None or best.commit is None:
-            return []
-        moving = [e for e in queued if e.commit is None and e.parent not in (None, best.id)]
-        if not moving:
-            return []
-        text, refused = self._briefer.text_of(best), []
-        for own in moving:
-            if problem := self._move(own, best, text):
-                refused.append((own, problem))
-        self._tree.refresh()
-        return refused
+        return self._rebasing.rebase()
 
     def fill(self, wanted: int, *, idle: bool) -> None:
         """Ask while fewer than `wanted` are queued; `idle` says that a slot waits for one."""
@@ -187,8 +169,9 @@ class Proposing:
         briefing = self._briefer.briefing()
         if briefing is None:
             return
-        if reader is not None and (special := self._special(briefing)):
-            self._propose(self._author_of(special) or reader, special)
+        if reader is not None and (first := self._urgent.first(briefing)):
+            author = self._urgent.author_of(first.crash) if first.crash else reader
+            self._propose(reader if self._rests(author) else author, first)
         elif wanted:
             kind = next_of(self._schedule, self._turns)
             self._turns[kind] = self._turns.get(kind, 0) + 1
@@ -212,23 +195,6 @@ class Proposing:
             self._out_of_money()
         return next((kind for kind in self.readers if not self._rests(kind)), None)
 
-    def _special(self, briefing: Briefing) -> Briefing | None:
-        """Return the briefing of what goes before a new idea: an order, a crash, a stale idea."""
-        if briefing.order is not None:
-            return briefing
-        if crash := self._slip():
-            return replace(briefing, crash=crash)
-        if self._stale:
-            return replace(briefing, stale=self._stale.popleft())
-        return None
-
-    def _author_of(self, special: Briefing) -> str | None:
-        """Return who made what crashed, where they can be asked."""
-        if special.crash is None:
-            return None
-        author = self._briefer.proposal(special.crash.experiment).proposer
-        return author if author in self.readers and not self._rests(author) else None
-
     def _turns_so_far(self) -> dict[str, int]:
         """Return how many proposals each has made tonight: a restart goes on from there."""
         counts: dict[str, int] = {}
@@ -236,28 +202,6 @@ class Proposing:
             if own.created_at >= self._night.started_at:
                 counts[own.proposer] = counts.get(own.proposer, 0) + 1
         return counts
-
-    def _slip(self) -> Crash | None:
-        """Return a crash of tonight that its author may mend, each only once."""
-        for own in self._tree.with_status(self._tag, Status.CRASHED)[::-1]:
-            if own.id in self._mended or own.created_at < self._night.started_at:
-                continue
-            self._mended.add(own.id)
-            run = own.runs[-1] if own.runs else None
-            proposal = self._briefer.proposal(own.id)
-            if proposal.proposer not in self.readers or proposal.repair_of is not None:
-                continue
-            if run is None or run.state != "failed" or run.ended_at is None:
-                continue
-            tried = any(
-                self._briefer.proposal(e.id).repair_of == own.id
-                for e in self._tree.of(self._tag).values()
-                if e.id > own.id
-            )
-            if not tried and run.ended_at - run.started_at <= SLIP_SECONDS:
-                diff, lines = self._briefer.diff_of(own), self._briefer.log_of(own)
-                return Crash(own.id, own.title, own.hypothesis, diff, lines)
-        return None
 
     def check(self, briefing: Briefing, proposal: Proposal) -> Checked:
         """Return what is wrong with a proposal, in a worker thread."""
@@ -313,7 +257,7 @@ class Proposing:
                 applied(proposal, self._briefer.text_of(base))
             except ApplyError as error:
                 if briefing.order is None:  # an order is still open, and asked anew
-                    self._give_back(None, proposal, f"the base is #{base.id} now: {error}")
+                    self._rebasing.give_back(None, proposal, f"the base is #{base.id} now: {error}")
                 return None
         if kind != SEARCH:
             proposal = replace(
@@ -352,33 +296,6 @@ class Proposing:
             why = f"{health.refused} ideas in a row could not be used (the last: {refusal})"
             self._rest(kind, why, "unusable")
 
-    def _give_back(self, number: int | None, proposal: Proposal, problem: str) -> None:
-        """Have an idea proposed anew on the present base, if its author reads."""
-        if proposal.proposer not in self.readers:
-            return
-        diff = self._briefer.lines_of(proposal)
-        self._stale.append(Stale(number, proposal.title, proposal.hypothesis, diff, problem))
-        why = problem.partition("\n")[0]
-        self._say(f"“{proposal.title}” does not apply any more, it is proposed anew: {why}")
-
-    def _move(self, own: Experiment, best: Experiment, text: str) -> str | None:
-        """Move a queued experiment to a new base; return why it can't be."""
-        proposal = self._briefer.proposal(own.id)
-        try:
-            moved = applied(proposal, text)
-        except ApplyError as error:
-            problem = f"its change does not apply to the new base #{best.id}: {error}"
-            # What it was to apply is open again; an order is then asked anew by itself.
-            if not any(hint.order for hint in self._conversation.reopen(own.id)):
-                self._give_back(own.id, proposal, problem)
-            return problem
-        same = self._known.find(moved)
-        if same not in (None, own.id):
-            return f"on the new base #{best.id} it is #{same} over again"
-        self._journal.change_experiment(own.id, parent=best.id)
-        self._conversation.say("engine", REAPPLIED.format(best.id), own.id)
-        return None
-
     def _text_of(self, own: Experiment) -> str | None:
         """Return the text that an experiment without a commit would have."""
         parent = self._tree.experiments.get(own.parent) if own.parent is not None else None
@@ -399,12 +316,10 @@ class Proposing:
         self._conversation.written(kind)
         self._calls[kind].clear()
         if briefing is not None:
-            if error.kind == "unusable" and briefing.order is not None:
+            if error.kind != "unusable":
+                self._urgent.put_back(briefing)
+            elif briefing.order is not None:
                 self._conversation.decline(briefing.order, str(error), None)
-            if error.kind != "unusable" and briefing.stale is not None:
-                self._stale.appendleft(briefing.stale)
-            if error.kind != "unusable" and briefing.crash is not None:
-                self._mended.discard(briefing.crash.experiment)
         self._rest(kind, str(error), error.kind)
         log.warning("%s failed (%s): %s", kind, error.kind, error)
 

@@ -1,0 +1,77 @@
+"""What is queued moves to a base that has changed, or is proposed anew."""
+
+from cockpit.core.applying import ApplyError, applied
+from cockpit.core.experiment import Experiment, Proposal, Status
+from cockpit.engine.briefer import Briefer
+from cockpit.engine.conversation import Conversation
+from cockpit.engine.known import KnownTexts
+from cockpit.engine.urgent import Urgent
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
+
+REAPPLIED = "re-applied to the new base #{}"
+
+
+class Rebasing:
+    """Keeps the queue of one tag on the present base."""
+
+    def __init__(
+        self,
+        journal: EngineJournal,
+        tree: Tree,
+        tag: str,
+        briefer: Briefer,
+        known: KnownTexts,
+        urgent: Urgent,
+        conversation: Conversation,
+    ) -> None:
+        self._journal = journal
+        self._tree = tree
+        self._tag = tag
+        self._briefer = briefer
+        self._known = known
+        self._urgent = urgent
+        self._conversation = conversation
+        self._looked_at = -1
+
+    def rebase(self) -> list[tuple[Experiment, str]]:
+        """Move what waits on another base; return what does not apply on the present one."""
+        if self._looked_at == self._tree.revision:
+            return []
+        self._looked_at = self._tree.revision
+        best = self._tree.best(self._tag)
+        if best is None or best.commit is None:
+            return []
+        queued = self._tree.with_status(self._tag, Status.QUEUED)
+        moving = [e for e in queued if e.commit is None and e.parent not in (None, best.id)]
+        if not moving:
+            return []
+        self._known.refresh()
+        tried = [(own, self._move(own, best)) for own in moving]
+        self._tree.refresh()
+        return [(own, problem) for own, problem in tried if problem is not None]
+
+    def _move(self, own: Experiment, best: Experiment) -> str | None:
+        """Move a queued experiment to a new base; return why it can't be."""
+        proposal = self._briefer.proposal(own.id)
+        try:
+            moved = applied(proposal, self._briefer.text_of(best))
+        except ApplyError as error:
+            problem = f"its change does not apply to the new base #{best.id}: {error}"
+            # What it was to apply is open again; an order is then asked anew by itself.
+            if not any(hint.order for hint in self._conversation.reopen(own.id)):
+                self.give_back(own.id, proposal, problem)
+            return problem
+        same = self._known.find(moved)
+        if same not in (None, own.id):
+            return f"on the new base #{best.id} it is #{same} over again"
+        self._journal.change_experiment(own.id, parent=best.id)
+        self._conversation.say("engine", REAPPLIED.format(best.id), own.id)
+        return None
+
+    def give_back(self, number: int | None, proposal: Proposal, problem: str) -> None:
+        """Have an idea proposed anew on the present base, if its author reads."""
+        if self._urgent.add(number, proposal, problem):
+            why = problem.partition("\n")[0]
+            told = f"“{proposal.title}” does not apply any more, it is proposed anew: {why}"
+            self._conversation.say("engine", told, None)
