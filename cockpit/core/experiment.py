@@ -124,6 +124,10 @@ class Proposal:
     """The experiment whose crash it mends."""
     order: int | None = None
     """The hint that ordered it: it goes before all others."""
+    reapplies: int | None = None
+    """The kept experiment whose change this is, on a base that was kept meanwhile."""
+    ablates: tuple[int, ...] | None = None
+    """The kept experiments whose changes it takes out of the base, to see what they are worth."""
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Proposal":
@@ -135,6 +139,7 @@ class Proposal:
         edits = known.get("edits")
         known["edits"] = edits_from_json(edits) if edits is not None else None
         known["hints"] = tuple(HintAnswer(**answer) for answer in known.get("hints") or ())
+        known["ablates"] = tuple(known["ablates"]) if known.get("ablates") is not None else None
         return cls(**known)
 
 
@@ -171,6 +176,13 @@ class Run:
     """Why it failed or was lost, one line."""
     named: str | None = None
     """A JSON object: metrics that train.py reported under names of its own, as it last did."""
+    purpose: str = "verdict"
+    """`verdict` (it counts towards the score), `confirm` (it does too, and was made when the
+    verdict was there: an estimate that no choice has biased) or `horizon` (another budget: never
+    compared with the others)."""
+    spared: str | None = None
+    """Why it is not stopped early: `hand` (a person let it finish) or `drawn` (one in ten is,
+    so that the rule for stopping stays checked); None otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +207,25 @@ class Experiment:
     """Why the verdict is what it is, one line."""
     claimed_at: float | None = None
     decided_at: float | None = None
+    place: float | None = None
+    """Where a person has put it in the queue: the lowest first; None: where its id says."""
+    probability: float | None = None
+    """Of being truly better than its parent, as the rule last said; None before."""
+    gain: float | None = None
+    """The honest change of val_bpb against its parent (negative is better): see `core.judge`."""
+    gain_error: float | None = None
+    """Standard deviation of that estimate."""
     runs: tuple[Run, ...] = field(default=())
 
     @property
+    def scored(self) -> tuple[Run, ...]:
+        """Return the runs that have a score which may be compared within the setup."""
+        return tuple(r for r in self.runs if r.val_bpb is not None and r.purpose != "horizon")
+
+    @property
     def scores(self) -> tuple[float, ...]:
-        """Return val_bpb of every finished run that has one."""
-        return tuple(run.val_bpb for run in self.runs if run.val_bpb is not None)
+        """Return their val_bpb."""
+        return tuple(run.val_bpb for run in self.scored if run.val_bpb is not None)
 
     @property
     def val_bpb(self) -> float | None:
@@ -216,6 +241,8 @@ class Verdict:
     event: Event
     reason: str
     decided_by: str = "rule"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The figures it rests on."""
 
 
 @dataclass(frozen=True, slots=True)

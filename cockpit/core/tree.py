@@ -50,6 +50,21 @@ def best(experiments: Mapping[int, Experiment], tag: str) -> Experiment | None:
     return experiments[min(kept)[1]] if kept else None
 
 
+def base(experiments: Mapping[int, Experiment], tag: str, pinned: int | None) -> Experiment | None:
+    """Return what the next proposal edits: the best, or what grows best from the pinned one.
+
+    Of a pinned experiment's descendants those count that are kept with all between them and it.
+    """
+    if pinned is None or pinned not in experiments:
+        return best(experiments, tag)
+    grown = {pinned}
+    for number in sorted(experiments):
+        if experiments[number].parent in grown and experiments[number].status is Status.KEPT:
+            grown.add(number)
+    scores = [(s, n) for n in grown if (s := experiments[n].val_bpb) is not None]
+    return experiments[min(scores)[1]] if scores else experiments[pinned]
+
+
 def delta(experiments: Mapping[int, Experiment], experiment: Experiment) -> float | None:
     """Return mean val_bpb minus the parent's (negative is better), or None."""
     if experiment.parent is None or experiment.parent not in experiments:

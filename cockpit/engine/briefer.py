@@ -95,7 +95,7 @@ class Briefer:
         """
         tag = self._opening.tag
         baseline = self._tree.baseline(tag)
-        base = self._tree.best(tag) or (baseline if even_unmeasured else None)
+        base = self._tree.base(tag) or (baseline if even_unmeasured else None)
         if base is None or baseline is None:
             return None
         hints = [hint for hint in self._journal.hints() if hint.open]

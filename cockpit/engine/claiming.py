@@ -97,7 +97,7 @@ class Claiming:
         Returns the run where it could not begin. Raises `ApplyError` when its change does
         not apply to the base any more, or changes nothing there.
         """
-        base = self._tree.best(self._opening.tag) if own.parent is not None else None
+        base = self._tree.base(self._opening.tag) if own.parent is not None else None
         train_py = self._train_py(own, base)
         commit = own.commit or self._commit(own, base, train_py)
         run = Run(

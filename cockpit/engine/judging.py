@@ -249,8 +249,8 @@ class Judging:
         self._unwritten.add(number)
         self._tree.refresh()
         self.settle(own.tag)
-        best = self._tree.best(own.tag)
-        return f"{status} by hand" + (f"; the base is #{best.id}" if best else "")
+        base = self._tree.base(own.tag)
+        return f"{status} by hand" + (f"; the base is #{base.id}" if base else "")
 
     @property
     def unsettled(self) -> bool:
@@ -260,13 +260,13 @@ class Judging:
     def settle(self, tag: str) -> list[str]:
         """Bring git up to date with the journal and return new warnings for a person.
 
-        The branch goes to the best, each new verdict becomes a note, and checkpoints that
+        The branch goes to the base, each new verdict becomes a note, and checkpoints that
         nobody needs any more are removed.
         """
         warnings = []
-        best = self._tree.best(tag)
-        if best is not None and best.commit is not None:
-            warning = self._repo.move_branch(tag, best.commit)
+        base = self._tree.base(tag)
+        if base is not None and base.commit is not None:
+            warning = self._repo.move_branch(tag, base.commit)
             warnings += [warning] if warning and warning != self._warned else []
             self._warned = warning
         for number in sorted(self._unwritten):

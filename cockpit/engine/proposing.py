@@ -249,7 +249,7 @@ class Proposing:
         self._conversation.written(kind)
         briefing, proposal, checked = idea.briefing, idea.proposal, idea.checked
         refusal = checked.refusal.partition("\n")[0] if checked.refusal else None
-        base = self._tree.best(self._tag)
+        base = self._tree.base(self._tag)
         if base is None:
             return None
         if base.id != briefing.base and checked.refusal is None:

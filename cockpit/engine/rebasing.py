@@ -39,7 +39,7 @@ class Rebasing:
         if self._looked_at == self._tree.revision:
             return []
         self._looked_at = self._tree.revision
-        best = self._tree.best(self._tag)
+        best = self._tree.base(self._tag)
         if best is None or best.commit is None:
             return []
         queued = self._tree.with_status(self._tag, Status.QUEUED)

@@ -25,8 +25,10 @@ from cockpit.lab.rows import (
     EngineRow,
     Message,
     Night,
+    Remark,
     Stream,
     Tag,
+    Wanted,
 )
 
 BUSY_SECONDS = 10.0
@@ -40,7 +42,7 @@ class JournalError(Exception):
 RUN_COLUMNS = (
     "experiment, number, seed, setup, slot, state, started_at, ended_at, val_bpb, "
     "training_seconds, total_seconds, startup_seconds, evaluation_seconds, "
-    "peak_memory_bytes, tokens, steps, parameters, reason, named"
+    "peak_memory_bytes, tokens, steps, parameters, reason, named, purpose, spared"
 )
 CALL_COLUMNS = (
     "id, at, night, proposer, model, purpose, experiment, prompt_tokens, completion_tokens, "
@@ -48,7 +50,7 @@ CALL_COLUMNS = (
 )
 EXPERIMENT_COLUMNS = (
     "id, tag, parent, title, proposer, status, created_at, commit_hash, hypothesis, "
-    "decided_by, reason, claimed_at, decided_at"
+    "decided_by, reason, claimed_at, decided_at, place, probability, gain, gain_error"
 )
 
 
@@ -214,9 +216,10 @@ class Journal:
     def tags(self) -> list[Tag]:
         """Return all tags, oldest first."""
         return [
-            Tag(row[0], row[1], row[2], json.loads(row[3]), row[4])
+            Tag(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5])
             for row in self._db.execute(
-                "SELECT name, setup, preset, options, created_at FROM tag ORDER BY created_at"
+                "SELECT name, setup, preset, options, created_at, pinned FROM tag "
+                "ORDER BY created_at"
             )
         ]
 
@@ -273,13 +276,54 @@ class Journal:
     def verdicts(self, experiment: int) -> list[DecisionEvent]:
         """Return the story of an experiment's verdicts, oldest first."""
         return [
-            DecisionEvent(*row)
+            DecisionEvent(*row[:7], facts=json.loads(row[7]))
             for row in self._db.execute(
-                "SELECT experiment, at, event, status, decided_by, reason FROM verdict "
+                "SELECT experiment, at, event, status, decided_by, reason, id, facts FROM verdict "
                 "WHERE experiment = ? ORDER BY id",
                 (experiment,),
             )
         ]
+
+    def pins(self) -> dict[str, int]:
+        """Return the experiment that a person has made the base, by tag."""
+        found = self._db.execute("SELECT name, pinned FROM tag WHERE pinned IS NOT NULL")
+        return dict(found.fetchall())
+
+    def wanted(self) -> list[Wanted]:
+        """Return the runs that were asked for and have not been made, oldest first."""
+        return [
+            Wanted(*row)
+            for row in self._db.execute(
+                "SELECT id, experiment, purpose, why, author, at, seed, budget_seconds, run "
+                "FROM wanted WHERE run IS NULL AND NOT dropped ORDER BY id"
+            )
+        ]
+
+    def remarks(self, experiment: int) -> list[Remark]:
+        """Return what people have noted on an experiment, oldest first."""
+        return [
+            Remark(*row)
+            for row in self._db.execute(
+                "SELECT id, experiment, at, author, text FROM remark WHERE experiment = ? "
+                "ORDER BY id",
+                (experiment,),
+            )
+        ]
+
+    def curves(self, tag: str) -> dict[tuple[int, int], tuple[float | None, ...]]:
+        """Return the thinned loss curves of a tag's runs by experiment and run.
+
+        Each is the smoothed loss at `core.pruning.FRACTIONS` of the budget.
+        """
+        return {
+            (row[0], row[1]): tuple(json.loads(row[2]))
+            for row in self._db.execute(
+                "SELECT curve.experiment, curve.run, losses FROM curve JOIN experiment "
+                "ON experiment.id = curve.experiment WHERE experiment.tag = ? "
+                "ORDER BY curve.experiment, curve.run",
+                (tag,),
+            )
+        }
 
     def hints(self) -> list[Hint]:
         """Return all hints, oldest first."""

@@ -26,9 +26,19 @@ _BY_RULE = {
     Status.STOPPED: Event.STOP,
 }
 _BY_HAND = {Status.KEPT: Event.ACCEPT, Status.DISCARDED: Event.REJECT}
-_PROPOSAL_FIELDS = ("constants", "predicted", "program", "model", "repair_of", "order")
+_PROPOSAL_FIELDS = (
+    "constants",
+    "predicted",
+    "program",
+    "model",
+    "repair_of",
+    "order",
+    "reapplies",
+)
 """What a note says of a proposal beside title and reason."""
-_RUN_FIELDS = tuple(field.name for field in fields(Run) if field.name != "named")
+_LATER = ("named", "purpose", "spared")
+"""Fields of a run that older notes do not have."""
+_RUN_FIELDS = tuple(field.name for field in fields(Run) if field.name not in _LATER)
 
 
 class NoteError(ValueError):
@@ -90,7 +100,10 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
         raise NoteError(f"the note's format is {note.get('format')!r}, not {FORMAT}")
     try:
         runs = tuple(
-            Run(**{name: run[name] for name in _RUN_FIELDS}, named=run.get("named"))
+            Run(
+                **{name: run[name] for name in _RUN_FIELDS},
+                **{name: run[name] for name in _LATER if name in run},
+            )
             for run in note["runs"]
         )
         given = dict(note["proposal"])

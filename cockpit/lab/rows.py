@@ -1,6 +1,7 @@
 """The rows of the journal: its schema, and what its rows become in Python."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 SCHEMA = (
@@ -79,6 +80,27 @@ SCHEMA = (
         started_at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE program (version TEXT PRIMARY KEY, text TEXT NOT NULL, at REAL NOT NULL);
     """,
+    """
+    ALTER TABLE run ADD COLUMN purpose TEXT NOT NULL DEFAULT 'verdict';
+    ALTER TABLE run ADD COLUMN spared TEXT;
+    ALTER TABLE experiment ADD COLUMN place REAL;
+    ALTER TABLE experiment ADD COLUMN probability REAL;
+    ALTER TABLE experiment ADD COLUMN gain REAL;
+    ALTER TABLE experiment ADD COLUMN gain_error REAL;
+    ALTER TABLE verdict ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE tag ADD COLUMN pinned INTEGER;
+    CREATE TABLE wanted (
+        id INTEGER PRIMARY KEY, experiment INTEGER NOT NULL, purpose TEXT NOT NULL,
+        why TEXT NOT NULL, author TEXT NOT NULL, at REAL NOT NULL, seed INTEGER,
+        budget_seconds REAL, run INTEGER, dropped INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE remark (
+        id INTEGER PRIMARY KEY, experiment INTEGER NOT NULL, at REAL NOT NULL,
+        author TEXT NOT NULL, text TEXT NOT NULL);
+    CREATE INDEX remark_experiment ON remark (experiment);
+    CREATE TABLE curve (
+        experiment INTEGER NOT NULL, run INTEGER NOT NULL, losses TEXT NOT NULL,
+        PRIMARY KEY (experiment, run)) WITHOUT ROWID;
+    """,
 )
 """One script a version; `user_version` says how many of them a file has seen."""
 
@@ -92,6 +114,40 @@ class Tag:
     preset: str
     options: dict[str, Any]
     created_at: float
+    pinned: int | None = None
+    """The experiment that a person has made the base, None for the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run that somebody has asked for, of an experiment whatever its status."""
+
+    id: int
+    experiment: int
+    purpose: str
+    """What its run is for: see `core.experiment.Run.purpose`."""
+    why: str
+    """`replicate`, `rerun`, `confirm` or `horizon`, in a word for a person."""
+    author: str
+    """`rule`, or a person's login."""
+    at: float
+    seed: int | None = None
+    """None: a seed that the experiment has not had."""
+    budget_seconds: float | None = None
+    """Another budget than the setup's; only of a run whose purpose is `horizon`."""
+    run: int | None = None
+    """The run that was made for it; None while it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person has noted on an experiment."""
+
+    id: int
+    experiment: int
+    at: float
+    author: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +274,6 @@ class DecisionEvent:
     status: str
     decided_by: str
     reason: str
+    id: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The figures that a rule's verdict rests on."""

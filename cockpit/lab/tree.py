@@ -2,7 +2,7 @@
 
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.noise import Noise, pooled
-from cockpit.core.tree import baseline, best
+from cockpit.core.tree import base, baseline, best
 from cockpit.lab.journal import Journal
 
 
@@ -13,6 +13,8 @@ class Tree:
         self._journal = journal
         self._revision = -1
         self.experiments: dict[int, Experiment] = {}
+        self.pins: dict[str, int] = {}
+        """The base that a person has chosen, by tag."""
         self._of: dict[str, dict[int, Experiment]] = {}
         self._standing: dict[tuple[str, tuple[Status, ...]], list[Experiment]] = {}
 
@@ -27,6 +29,7 @@ class Tree:
         if revision == self._revision:
             return False
         self.experiments.update(self._journal.experiments(self._revision))
+        self.pins = self._journal.pins()
         self._revision = revision
         self._of.clear()
         self._standing.clear()
@@ -46,6 +49,10 @@ class Tree:
     def best(self, tag: str) -> Experiment | None:
         """Return the sound kept experiment of a tag with the lowest score, or None."""
         return best(self.of(tag), tag)
+
+    def base(self, tag: str) -> Experiment | None:
+        """Return what the next proposal of a tag edits: the pinned one's best, or the best."""
+        return base(self.of(tag), tag, self.pins.get(tag))
 
     def noise(self, tag: str) -> Noise:
         """Return the spread pooled over all replicates of a tag."""

@@ -37,9 +37,15 @@ class EngineJournal(Journal):
                 "INSERT OR IGNORE INTO setup VALUES (?, ?)", (setup_hash, json.dumps(dict(setup)))
             )
             self._db.execute(
-                "INSERT INTO tag VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO tag (name, setup, preset, options, created_at) VALUES (?, ?, ?, ?, ?)",
                 (name, setup_hash, preset, json.dumps(dict(options)), time.time()),
             )
+
+    def pin(self, tag: str, experiment: int | None) -> None:
+        """Make an experiment the base of a tag by hand; None gives it back to the best."""
+        with self.transaction():
+            self._db.execute("UPDATE tag SET pinned = ? WHERE name = ?", (experiment, tag))
+            self._count_up()
 
     def begin_night(self, tag: str, options: Mapping[str, Any]) -> int:
         """Record a new night and return its id; the slots of the last one are forgotten."""
@@ -128,11 +134,59 @@ class EngineJournal(Journal):
             }
         with self.transaction():
             self._db.execute(
-                "INSERT INTO verdict (experiment, at, event, status, decided_by, reason) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (number, at, verdict.event, status, verdict.decided_by, verdict.reason),
-            )
+                "INSERT INTO verdict (experiment, at, event, status, decided_by, reason, facts) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    number, at, verdict.event, status, verdict.decided_by, verdict.reason,
+                    json.dumps(dict(verdict.facts)),
+                ),
+            )  # fmt: skip
             self.change_experiment(number, **columns)
+
+    def want(
+        self,
+        experiment: int,
+        purpose: str,
+        why: str,
+        author: str,
+        *,
+        seed: int | None = None,
+        budget_seconds: float | None = None,
+    ) -> int:
+        """Ask for a run of an experiment, whatever its status, and return the wish's number."""
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO wanted (experiment, purpose, why, author, at, seed, budget_seconds) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (experiment, purpose, why, author, time.time(), seed, budget_seconds),
+            )
+            self._touch(experiment)
+        return int(cursor.lastrowid or 0)
+
+    def grant(self, wanted: int, run: int | None) -> None:
+        """Say which run was made for a wish; None: it is still wanted after all."""
+        self._update("wanted", "id", wanted, {"run": run})
+
+    def unwant(self, wanted: int) -> None:
+        """Take a wish for a run back."""
+        self._update("wanted", "id", wanted, {"dropped": 1})
+
+    def remark(self, experiment: int, author: str, text: str) -> None:
+        """Keep what a person notes on an experiment."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO remark (experiment, at, author, text) VALUES (?, ?, ?, ?)",
+                (experiment, time.time(), author, text),
+            )
+            self._touch(experiment)
+
+    def keep_curve(self, experiment: int, run: int, losses: Sequence[float | None]) -> None:
+        """Keep the thinned loss curve of a run."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO curve VALUES (?, ?, ?)",
+                (experiment, run, json.dumps(list(losses))),
+            )
 
     def add_run(self, run: Run) -> None:
         """Record a run that begins."""
@@ -240,9 +294,13 @@ class EngineJournal(Journal):
 
     def _touch(self, experiment: int) -> None:
         """Give an experiment the next revision, so that readers fetch just what is new."""
-        self._db.execute("UPDATE counter SET value = value + 1 WHERE name = 'revision'")
+        self._count_up()
         self._db.execute(
             "UPDATE experiment SET revision = (SELECT value FROM counter WHERE name = 'revision') "
             "WHERE id = ?",
             (experiment,),
         )
+
+    def _count_up(self) -> None:
+        """Let readers see that something has changed."""
+        self._db.execute("UPDATE counter SET value = value + 1 WHERE name = 'revision'")
