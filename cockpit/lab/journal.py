@@ -275,13 +275,14 @@ class Journal:
 
     def verdicts(self, experiment: int) -> list[DecisionEvent]:
         """Return the story of an experiment's verdicts, oldest first."""
+        rows = self._db.execute(
+            "SELECT experiment, at, event, status, decided_by, reason, id, facts FROM verdict "
+            "WHERE experiment = ? ORDER BY id",
+            (experiment,),
+        )
         return [
-            DecisionEvent(*row[:7], facts=json.loads(row[7]))
-            for row in self._db.execute(
-                "SELECT experiment, at, event, status, decided_by, reason, id, facts FROM verdict "
-                "WHERE experiment = ? ORDER BY id",
-                (experiment,),
-            )
+            DecisionEvent(number, at, event, status, by, reason, own, json.loads(facts))
+            for number, at, event, status, by, reason, own, facts in rows
         ]
 
     def pins(self) -> dict[str, int]:
