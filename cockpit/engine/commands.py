@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from cockpit.core.experiment import Event, Hint
-from cockpit.engine.judging import DecisionError, Judging, UnknownExperimentError
+from cockpit.engine.decisions import DecisionError, Decisions, UnknownExperimentError
 from cockpit.lab.rows import Command
 from cockpit.lab.writing import EngineJournal
 
@@ -90,9 +90,9 @@ class NoNight:
 class Commands:
     """Takes commands from the inbox and answers them."""
 
-    def __init__(self, journal: EngineJournal, judging: Judging, control: Control) -> None:
+    def __init__(self, journal: EngineJournal, decisions: Decisions, control: Control) -> None:
         self._journal = journal
-        self._judging = judging
+        self._decisions = decisions
         self._control = control
         self._verbs: dict[str, Callable[[str, dict[str, Any]], str]] = {
             "start": lambda author, _: control.start(author),
@@ -163,7 +163,7 @@ class Commands:
         number = given.get("id")
         if not isinstance(number, int):
             raise RefusedError(f"{event} needs the id of an experiment")
-        outcome = self._judging.by_hand(number, event, author)
+        outcome = self._decisions.decide(number, event, author)
         self._journal.add_message("engine", author, outcome, number)
         return outcome
 

@@ -23,6 +23,7 @@ from cockpit.engine.checking import Checking
 from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import Commands, NoNight
+from cockpit.engine.decisions import Decisions
 from cockpit.engine.devices import claim_devices
 from cockpit.engine.faults import Faults
 from cockpit.engine.heartbeat import Heartbeat
@@ -123,12 +124,13 @@ def _night(
     constraints = [Constraint.parse(text) for text in settings.constraints or ()]
     checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
     judging = Judging(journal, repo, tree, checkpoints, constraints)
+    decisions = Decisions(journal, tree, judging)
     with contextlib.ExitStack() as closing:
         claimed = closing.enter_context(claim_devices(lab, settings))
         opening = open_night(lab, journal, repo, tree, settings, claimed.devices, tell)
         _stay_on(claimed.reserved_cpus)
         # What was asked for while no engine ran is not meant for this night.
-        Commands(journal, judging, NoNight(lambda: False)).take()
+        Commands(journal, decisions, NoNight(lambda: False)).take()
         staff = Staff(lab, settings, opening, claimed.reserved_cpus, tell)
         schedule = staff.schedule(going_on=dead_night is not None)
         settings = replace(settings, proposer=str(schedule))
@@ -181,7 +183,7 @@ def _night(
             beat(force=True)
             ready()
             briefer.learn()
-            _drive(loop, Commands(journal, judging, loop), beat, watch_all, tell)
+            _drive(loop, Commands(journal, decisions, loop), beat, watch_all, tell)
         recovery.return_idle(journal, tree)
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)
@@ -292,7 +294,7 @@ def tick_once(lab: Lab) -> None:
             checkpoints = Checkpoints(lab, tree, 1e9 * DEFAULT_LIMIT_GB)
             judging = Judging(journal, Repo(lab.root), tree, checkpoints)
             control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
-            Commands(journal, judging, control).take()
+            Commands(journal, Decisions(journal, tree, judging), control).take()
         finally:
             journal.close()
 

@@ -16,7 +16,6 @@ from cockpit.core.experiment import (
     Experiment,
     Run,
     Status,
-    TransitionError,
     Verdict,
     after,
 )
@@ -41,16 +40,8 @@ LOST_LIMIT = 3
 Due = Literal["run", "audit", "verdict"]
 
 
-class DecisionError(Exception):
-    """A decision by hand that is not possible; the message says why."""
-
-
-class UnknownExperimentError(DecisionError):
-    """There is no experiment with that id."""
-
-
 class Judging:
-    """Gives verdicts, and takes those of a person."""
+    """Gives verdicts, and brings git up to date with those of everybody."""
 
     def __init__(
         self,
@@ -226,31 +217,9 @@ class Judging:
         self._tree.refresh()
         return self._tree.experiments[experiment.id]
 
-    def by_hand(self, number: int, event: Event, author: str) -> str:
-        """Apply a person's verdict and return its outcome in words.
-
-        Raises `DecisionError` with the reason when it is not possible.
-        """
-        self._tree.refresh()
-        own = self._tree.experiments.get(number)
-        if own is None:
-            raise UnknownExperimentError(f"there is no experiment #{number}")
-        if own.parent is None:
-            raise DecisionError(f"#{number} is a baseline: it is measured, not judged")
-        try:
-            status = after(own.status, event)
-        except TransitionError as error:
-            decided = f" (decided by {own.decided_by})" if own.decided_by else ""
-            raise DecisionError(f"#{number}: {error}{decided}") from None
-        if event is Event.ACCEPT and own.val_bpb is None:
-            raise DecisionError(f"#{number} has no val_bpb: there is nothing to accept")
-        done = {Event.ACCEPT: "kept", Event.REJECT: "discarded"}[event]
-        self._journal.decide(number, status, Verdict(event, f"{done} by hand", author))
+    def decided(self, number: int) -> None:
+        """Have the next `settle` write down what was decided about an experiment elsewhere."""
         self._unwritten.add(number)
-        self._tree.refresh()
-        self.settle(own.tag)
-        base = self._tree.base(own.tag)
-        return f"{status} by hand" + (f"; the base is #{base.id}" if base else "")
 
     @property
     def unsettled(self) -> bool:

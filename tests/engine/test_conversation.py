@@ -9,6 +9,7 @@ from cockpit.core.briefing import Briefing
 from cockpit.core.experiment import Hint, HintAnswer, Proposal
 from cockpit.engine.commands import Commands, NoNight
 from cockpit.engine.conversation import Conversation
+from cockpit.engine.decisions import Decisions
 from cockpit.engine.judging import Judging
 from cockpit.engine.spending import Spending
 from cockpit.lab.writing import EngineJournal
@@ -48,7 +49,8 @@ def answer(conversation: Conversation, told: Briefing, *answers: HintAnswer) -> 
 
 def command(bench: Bench, judging: Judging, verb: str, **arguments: object) -> str:
     bench.journal.drop(verb, arguments, "ada")
-    return Commands(bench.journal, judging, NoNight(lambda: False)).take()[-1]
+    decisions = Decisions(bench.journal, bench.tree, judging)
+    return Commands(bench.journal, decisions, NoNight(lambda: False)).take()[-1]
 
 
 def test_a_hint_is_applied_or_declined_as_a_valid_answer_says(

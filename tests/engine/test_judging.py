@@ -11,6 +11,7 @@ import pytest
 from cockpit.core.constraints import Constraint
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict
 from cockpit.engine.checkpoints import Checkpoints
+from cockpit.engine.decisions import Decisions
 from cockpit.engine.judging import Judging
 from cockpit.engine.running import Ended
 from cockpit.executors.compiled import snapshot_path
@@ -206,7 +207,7 @@ def test_what_is_compiled_is_passed_on_after_a_good_audit_alone(tmp_path: Path) 
     assert bench.own(unsure).status is Status.BORDERLINE
     bench.judging.settle("t")
     waiting = [path for path in left if path.exists()]
-    bench.judging.by_hand(unsure, Event.ACCEPT, "human")
+    Decisions(bench.journal, bench.tree, bench.judging).decide(unsure, Event.ACCEPT, "human")
     assert bench.own(unsure).status is Status.KEPT
     kept = {path.name for path in (bench.lab.state / "compiled").iterdir()}
     assert {f"kernel-{best}-1", f"kernel-{best}-2"} <= kept
