@@ -49,27 +49,35 @@ def _extremes(points: Sequence[Point], begin: int, end: int) -> list[Point]:
     return [points[n] for n in sorted(chosen)]
 
 
-def smooth(points: Sequence[Point], half_life_seconds: float) -> list[Point]:
-    """Return the exponential moving average over time, without the pull of the first point.
+class Smoother:
+    """An exponential moving average over time, one point after the other.
 
     Weights halve every `half_life_seconds`; dividing by their sum removes the bias of an
     average that has just begun (as in Adam: Kingma and Ba, arXiv 1412.6980, section 3).
     """
-    smoothed: list[Point] = []
-    total = weight = 0.0
-    last: float | None = None
-    for seconds, loss in points:
-        if loss is None:
-            smoothed.append((seconds, None))
-            continue
-        if last is not None and half_life_seconds > 0:
-            decay = 0.5 ** (max(0.0, seconds - last) / half_life_seconds)
-        else:
-            decay = 0.0
-        total, weight = total * decay + loss, weight * decay + 1.0
-        last = seconds
-        smoothed.append((seconds, total / weight))
-    return smoothed
+
+    def __init__(self, half_life_seconds: float) -> None:
+        self._half_life = half_life_seconds
+        self._total = self._weight = 0.0
+        self._last: float | None = None
+
+    def add(self, seconds: float, loss: float) -> float:
+        """Take the next point and return the average up to it."""
+        decay = 0.0
+        if self._last is not None and self._half_life > 0:
+            decay = 0.5 ** (max(0.0, seconds - self._last) / self._half_life)
+        self._total, self._weight = self._total * decay + loss, self._weight * decay + 1.0
+        self._last = seconds
+        return self._total / self._weight
+
+
+def smooth(points: Sequence[Point], half_life_seconds: float) -> list[Point]:
+    """Return the moving average of a curve, without the pull of its first point; gaps stay."""
+    smoother = Smoother(half_life_seconds)
+    return [
+        (seconds, smoother.add(seconds, loss) if loss is not None else None)
+        for seconds, loss in points
+    ]
 
 
 def value_at(points: Sequence[Point], seconds: float) -> float | None:
