@@ -31,6 +31,7 @@ from cockpit.engine.judging import Judging
 from cockpit.engine.loop import Limits, Loop
 from cockpit.engine.opening import Opening, open_night
 from cockpit.engine.program_watch import ProgramWatch
+from cockpit.engine.pruning import Pruning
 from cockpit.engine.running import Slot
 from cockpit.engine.spending import Spending
 from cockpit.engine.staffing import Staff
@@ -167,10 +168,12 @@ def _night(
         claiming = Claiming(lab, journal, repo, tree, judging, opening, night)
         auditing = Auditing(lab, journal, repo, tree, opening, sys.executable)
         closing.callback(auditing.close)
+        wanted = settings.prune is not False
+        pruning = Pruning(lab, journal, tree, slots, opening.tag, wanted=wanted)
         limits = Limits(settings.max_experiments, settings.duration_seconds)
         loop = Loop(
-            journal, tree, slots, judging, claiming, proposing, conversation, auditing, night,
-            limits, tell, briefer.learn, think_ahead=settings.think_ahead is not False,
+            journal, tree, slots, judging, claiming, proposing, conversation, auditing, pruning,
+            night, limits, tell, briefer.learn, think_ahead=settings.think_ahead is not False,
         )  # fmt: skip
         beat = Heartbeat(lab, lock, journal, loop, night, began)
 

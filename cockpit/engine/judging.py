@@ -106,6 +106,8 @@ class Judging:
                 return Verdict(Event.CRASH, f"{reason} ({lost} times)")
         if run.state in ("lost", "unstarted", "stopped"):
             return Verdict(Event.RETURN, reason)
+        if run.state == "pruned":
+            return Verdict(Event.DISCARD, f"pruned: {reason}")
         if run.state in ("failed", "invalid"):
             if own.parent is None:
                 return Verdict(Event.RETURN, f"{run.state}: {run.reason}")

@@ -13,6 +13,7 @@ from cockpit.engine.commands import RefusedError
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.judging import Due, Judging
 from cockpit.engine.proposing import Proposing
+from cockpit.engine.pruning import Pruning
 from cockpit.engine.running import Ended, Slot
 from cockpit.lab.rows import Night
 from cockpit.lab.tree import Tree
@@ -57,6 +58,7 @@ class Loop:
         proposing: Proposing,
         conversation: Conversation,
         auditing: Auditing,
+        pruning: Pruning,
         night: Night,
         limits: Limits,
         tell: Tell,
@@ -75,6 +77,7 @@ class Loop:
         self._proposing = proposing
         self._conversation = conversation
         self._auditing = auditing
+        self._pruning = pruning
         self._night = night
         self._limits = limits
         self._tell = tell
@@ -102,6 +105,7 @@ class Loop:
         for slot in self.slots:
             if ended := slot.poll():
                 self._take(slot, ended)
+        self._pruning.look()
         self._look_at_audits()
         self._look_at_limits()
         self._listen()
@@ -120,6 +124,7 @@ class Loop:
             for warning in self._judging.settle(self._night.tag):
                 self.say(warning)
             self._learn()
+        self._pruning.keep()
         return (
             self.ending is None or not all(slot.idle for slot in self.slots) or self._auditing.busy
         )
@@ -243,9 +248,10 @@ class Loop:
         why = slot.stopped_because or ""
         skipped = why.removeprefix(SKIPPED) if why.startswith(SKIPPED) else None
         own = self._judging.take(ended, by_person=skipped)
+        self._pruning.ended(slot, ended.run)
         slot.release()
         self._announce(own, _told(own, ended.run, self._judging.due(own)))
-        if ended.run.state in ("finished", "failed", "invalid"):
+        if ended.run.state in ("finished", "failed", "invalid", "pruned"):
             slot.faults.clear()
             self.progress += 1
         elif ended.unstarted or _baseline_lost_again(own):

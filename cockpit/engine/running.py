@@ -15,6 +15,7 @@ from typing import Any
 
 from cockpit.core.experiment import Run
 from cockpit.core.ledger import SlotLedger
+from cockpit.core.pruning import Course
 from cockpit.engine.faults import Faults
 from cockpit.executors.base import Assignment, Device, Executor, ExecutorError, Observation
 from cockpit.executors.local import observe, stop
@@ -77,9 +78,12 @@ class Slot:
         self.run: Run | None = None
         self.step: Step | None = None
         self.phase = "starting"
+        self.course: Course | None = None
+        """The curve of the run, where its budget is known."""
         self.stopped_because: str | None = None
         self.faults = Faults()
         """Faults of this slot alone: the others go on meanwhile."""
+        self._stopped_as = "stopped"
         self._asked_at = 0.0
         self._force_at = math.inf
         self._directory = Path()
@@ -96,7 +100,7 @@ class Slot:
 
     def start(self, run: Run, assignment: Assignment) -> Ended | None:
         """Begin a run that the journal knows already; return it where it could not begin."""
-        self._follow(run, assignment.run_directory, assignment.wall_seconds)
+        self._follow(run, assignment.run_directory, assignment.wall_seconds, assignment.spec)
         try:
             self.executor.start(assignment)
         except (ExecutorError, OSError) as error:
@@ -105,19 +109,27 @@ class Slot:
 
     def adopt(self, run: Run, directory: Path, wall_seconds: float) -> None:
         """Follow a run that another engine started; it gets its whole time once more."""
-        self._follow(run, directory, wall_seconds)
+        spec: Mapping[str, object] | None = None
+        with contextlib.suppress(RunDirectoryError):
+            spec = RunDirectory(directory).read_spec()
+        self._follow(run, directory, wall_seconds, spec or {})
 
-    def _follow(self, run: Run, directory: Path, wall_seconds: float) -> None:
+    def _follow(
+        self, run: Run, directory: Path, wall_seconds: float, spec: Mapping[str, object]
+    ) -> None:
         self.run, self.step, self.phase, self.stopped_because = run, None, "starting", None
+        self._stopped_as = "stopped"
+        budget = spec.get("budget_seconds")
+        self.course = Course(float(budget)) if isinstance(budget, int | float) else None
         self._asked_at = 0.0
         self._force_at = time.monotonic() + wall_seconds + FORCE_AFTER_SECONDS
         self._directory = directory
         self._tail = MetricsTail(directory / "metrics.jsonl")
         self.mark("startup")
 
-    def stop(self, reason: str) -> None:
-        """End the run under way without a result."""
-        self.stopped_because = reason
+    def stop(self, reason: str, state: str = "stopped") -> None:
+        """End the run under way without a result; `state` is what it is called then."""
+        self.stopped_because, self._stopped_as = reason, state
         self._end()
 
     def _end(self) -> None:
@@ -138,6 +150,8 @@ class Slot:
                 self.mark(PHASE_CATEGORY[event.phase], min(event.monotonic, time.monotonic()))
             elif isinstance(event, Step):
                 self.step = event
+                if self.course is not None:
+                    self.course.add(event.seconds, event.loss)
         if observation.state == "alive":
             if self.stopped_because is not None or time.monotonic() > self._force_at:
                 self._end()
@@ -145,11 +159,13 @@ class Slot:
         if observation.state == "lost":
             stop(self._directory)  # its supervisor is gone: nobody else ends what it started
         self.mark("other")
+        if self.stopped_because is not None and self._stopped_as == "pruned":
+            return _pruned(self.run, self.stopped_because, self.step)
         return ended_run(self.run, self._directory, observation, self.stopped_because)
 
     def release(self) -> None:
         """Be idle again: the journal has the run that was here."""
-        self.run, self._tail = None, None
+        self.run, self._tail, self.course = None, None, None
 
 
 def ended_run(
@@ -182,6 +198,14 @@ def ended_run(
         told.clock_seconds,
         _checkpoint_bytes(directory),
     )
+
+
+def _pruned(run: Run, reason: str, step: Step | None) -> Ended:
+    """Return a run that the rule has stopped early, with how far it had come."""
+    far: dict[str, Any] = {}
+    if step is not None:
+        far = {"training_seconds": step.seconds, "steps": step.step, "tokens": step.tokens}
+    return Ended(replace(run, state="pruned", reason=reason, ended_at=time.time(), **far))
 
 
 def _unstarted(run: Run, reason: str, ended_at: float) -> Ended:

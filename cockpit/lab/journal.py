@@ -223,6 +223,16 @@ class Journal:
             )
         ]
 
+    def ordered(self, tag: str) -> frozenset[int]:
+        """Return the experiments of a tag that a person ordered, or that take changes out again."""
+        rows = self._db.execute(
+            "SELECT id FROM experiment WHERE tag = ? AND "
+            "coalesce(json_extract(proposal, '$.order', '$.ablates'), '[null,null]') "
+            "<> '[null,null]'",
+            (tag,),
+        )
+        return frozenset(row[0] for row in rows)
+
     def setup(self, setup_hash: str) -> dict[str, Any] | None:
         """Return the fields of a measuring setup by its hash, or None."""
         row = self._db.execute("SELECT fields FROM setup WHERE hash = ?", (setup_hash,)).fetchone()

@@ -89,6 +89,9 @@ class Settings:
     """Checkpoints that nobody needs any more are kept up to this."""
     constraints: tuple[str, ...] | None = None
     """Limits such as `peak_memory_gb <= 20`: what breaks one is not kept."""
+    prune: bool | None = None
+    """Stop early what would almost surely be discarded (the default), once that has proved right
+    in this lab."""
     sandbox: str | None = None
     """`auto`, `bubblewrap`, `user`, `landlock` or `none`: what confines a training."""
 
@@ -294,6 +297,7 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "disk_limit_gb": ("disk_limit_gb", _positive),
     "checkpoint_limit_gb": ("checkpoint_limit_gb", _positive),
     "constraints": ("constraints", _constraints),
+    "prune": ("prune", _truth),
     "sandbox": ("sandbox", _sandbox),
 }
 """By the name in `cockpit.toml` and on the command line: the field, and how it is read."""
