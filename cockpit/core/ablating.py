@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cockpit.core import guard
-from cockpit.core.experiment import Experiment, Proposal, Status
+from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict
 from cockpit.core.judge import signed
 from cockpit.core.merging import merge
 from cockpit.core.noise import Noise, student_cdf
@@ -163,6 +163,27 @@ def worth(number: int, variant: Experiment, best: Experiment, noise: Noise) -> W
     elif len(variant.scores) >= MOST_RUNS:
         finding = "unclear"
     return Worth(number, variant.id, best.id, gain, error, chance, finding)
+
+
+def verdict(variant: Experiment, best: Experiment, noise: Noise, ablates: int) -> Verdict | None:
+    """Return the verdict on a measured variant, which says what is worth; None: once more first.
+
+    It is discarded whatever it scores; its figures are those of every verdict.
+    """
+    found = worth(ablates, variant, best, noise)
+    if found.gain is None or found.error is None:
+        return Verdict(Event.DISCARD, f"#{ablates}: nothing can be said, the noise is not known")
+    if found.finding is None:
+        return None
+    better = student_cdf(found.gain / found.error, max(1, int(noise.degrees)))
+    facts = {
+        "probability": round(better, 4),
+        "gain": -found.gain,
+        "gain_error": found.error,
+        "ablates": ablates,
+        "finding": found.finding,
+    }
+    return Verdict(Event.DISCARD, told(found), facts=facts)
 
 
 def table(

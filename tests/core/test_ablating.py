@@ -12,9 +12,10 @@ from cockpit.core.ablating import (
     table,
     told,
     variant_title,
+    verdict,
     worth,
 )
-from cockpit.core.experiment import Experiment, Proposal, Run, Status
+from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status
 from cockpit.core.noise import Noise
 from tests.core.labs import TRAIN_PY
 
@@ -121,6 +122,17 @@ def test_what_is_unclear_runs_again_and_stays_after_three_runs() -> None:
     found = worth(4, thrice, best, NOISE)
     assert found.finding == "unclear"
     assert "unclear after 3 runs, it stays" in told(found)
+
+
+def test_a_variant_is_discarded_whatever_it_scores_and_says_what_is_worth() -> None:
+    best = experiment(9, 0.990, 0.991, 0.9905, parent=4)
+    better = verdict(experiment(15, 0.9850, parent=9), best, NOISE, 4)
+    assert better is not None
+    assert better.event is Event.DISCARD
+    assert better.reason.startswith("dead weight: #4 is worth +0.0055")
+    assert better.facts["probability"] > 0.99
+    assert (better.facts["gain"], better.facts["ablates"]) == (pytest.approx(-0.0055), 4)
+    assert verdict(experiment(15, 0.9912, parent=9), best, NOISE, 4) is None
 
 
 def test_without_a_score_or_a_noise_nothing_is_found() -> None:
