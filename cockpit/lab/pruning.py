@@ -1,5 +1,6 @@
 """The rule for stopping early, fed from a journal; and what it has saved."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ class PruningState:
         if not proof.stopped:
             return f"off: none of {proof.needed} runs that it would have stopped has finished yet"
         checked = f"{proof.wrong} of {proof.stopped} would have been wrong"
-        bound = f"at most {proof.bound:.1%} with 95 % confidence"
+        # Rounded up: it is a bound.
+        bound = f"at most {math.ceil(1000 * proof.bound) / 10:.1f} % with 95 % confidence"
         if proof.on:
             return f"on: {checked}, {bound}"
         return f"off: {checked}, {bound}; it takes {proof.needed} for 5 %"
