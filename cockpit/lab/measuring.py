@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -61,6 +61,11 @@ def make(
         torch=metadata.version("torch"),
         trainer=trainer,
     )
+
+
+def at_budget(setup: Setup, budget_seconds: float) -> Setup:
+    """Return a setup at another budget, all else the same: a longer horizon on the same rows."""
+    return replace(setup, budget_seconds=budget_seconds)
 
 
 def fields(setup: Setup) -> dict[str, object]:

@@ -34,6 +34,7 @@ _PROPOSAL_FIELDS = (
     "repair_of",
     "order",
     "reapplies",
+    "ablates",
 )
 """What a note says of a proposal beside title and reason."""
 _LATER = ("named", "purpose", "spared")
@@ -54,7 +55,7 @@ def note_of(
     proposal: Proposal,
 ) -> dict[str, Any]:
     """Return the note of an experiment; `setup_fields` are given for a baseline only."""
-    finished = [run.setup for run in experiment.runs]
+    finished = [run.setup for run in experiment.runs if run.purpose != "horizon"]
     note: dict[str, Any] = {
         "format": FORMAT,
         "id": experiment.id,
@@ -108,6 +109,7 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
         )
         given = dict(note["proposal"])
         said: dict[str, Any] = {name: given.get(name) for name in _PROPOSAL_FIELDS}
+        said["ablates"] = tuple(said["ablates"]) if said["ablates"] is not None else None
         parent = note["parent"]
         experiment = Experiment(
             id=int(note["id"]),

@@ -173,6 +173,19 @@ def test_a_note_is_plain_json_and_holds_no_sealed_score(night: Night) -> None:
     assert from_note(note, own.commit, text).experiment == own
 
 
+def test_a_note_names_the_setup_that_a_score_is_compared_in_and_what_was_left_out() -> None:
+    runs = (finished(1, 1, 1.9), replace(finished(1, 2, 1.8), setup="longer", purpose="horizon"))
+    own = Experiment(
+        1, "t", 0, "x", "ablate", Status.DISCARDED, 0.0, decided_by="rule", decided_at=1.0,
+        runs=runs,
+    )  # fmt: skip
+    note = note_of(own, 0.1, proposal=Proposal("x", "ablate", edits=(), ablates=(4,)))
+    assert (note["setup"], note["val_bpb"]) == ("hash", 1.9)
+    noted = from_note(json.loads(json.dumps(note)), "c", "")
+    assert noted.proposal.ablates == (4,)
+    assert noted.experiment.runs == runs
+
+
 @pytest.mark.parametrize(
     "change", [{"format": 2}, {"status": "odd"}, {"runs": [{}]}, {"id": "x"}, {"proposal": None}]
 )
