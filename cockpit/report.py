@@ -15,6 +15,7 @@ from cockpit.lab.clock import boot
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.looking import LookingJournal, Scores
+from cockpit.lab.pruning import pruning_state
 from cockpit.lab.rows import Call, EngineRow, Night
 from cockpit.lab.rundir import MetricsTail, Phase, Step
 from cockpit.lab.tree import Tree
@@ -78,6 +79,7 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
         "noise": {"sigma": noise.sigma if noise else None, "runs": noise.runs if noise else 0},
         "current": [_current(lab, run) for run in journal.running()] if journal else [],
         "ledger": {name: round(seconds, 3) for name, seconds in total(ledgers, at).items()},
+        "pruning": _pruning(journal, tree, tag, night) if journal and tree and tag else None,
         "slots": len(ledgers),
         "elapsed_seconds": round(_elapsed(night, row, at), 3),
         "proposer": night.options.get("proposer") if night else None,
@@ -85,6 +87,13 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
         "proposers": _shares(journal, tree, tag) if journal and tree and tag else [],
         "hints": [_hint(hint) for hint in (journal.hints() if journal else [])],
     }
+
+
+def _pruning(journal: LookingJournal, tree: Tree, tag: str, night: Night | None) -> dict[str, Any]:
+    """Return whether runs are stopped early, what that rests on, and what the night saved."""
+    wanted = night is None or night.options.get("prune") is not False
+    since = night.started_at if night else 0.0
+    return pruning_state(journal, tree, tag, wanted=wanted, since=since).as_json()
 
 
 def _cost(calls: Iterable[Call]) -> dict[str, Any]:

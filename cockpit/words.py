@@ -50,12 +50,22 @@ def status(told: dict[str, Any]) -> str:
             if told["ledger"][name] > 0.005 * seconds
         )
         lines.append(f"time      {seconds:.0f} slot-seconds: {spent}")
+    lines += _pruning(told["pruning"])
     waiting = counts[Status.BORDERLINE.value]
     if waiting:
         lines.append(f"yours     {waiting} borderline: cockpit accept ID, cockpit reject ID")
     lines += _shares(told)
     open_hints = [hint for hint in told["hints"] if hint["state"] != "withdrawn"]
     return "\n".join([*lines, *(_hint(hint) for hint in open_hints)])
+
+
+def _pruning(told: dict[str, Any] | None) -> list[str]:
+    """Return whether runs are stopped early, and what that saved this night."""
+    if told is None:
+        return []
+    runs = f"{told['pruned']} run{'s' * (told['pruned'] != 1)} stopped early"
+    saved = f"; {runs}, {told['saved_seconds']:.0f} s saved" if told["pruned"] else ""
+    return [f"pruning   {told['says']}{saved}"]
 
 
 def _shares(told: dict[str, Any]) -> list[str]:
@@ -98,6 +108,8 @@ def score(lab: Lab) -> str:
 def log_line(told: dict[str, Any]) -> str:
     """Return one line of the log for a person."""
     score = f"{told['val_bpb']:.4f}" if told["val_bpb"] is not None else ""
+    if not score and told["status"] == Status.DISCARDED:
+        score = "pruned"  # nothing else is discarded without a score
     change = signed(told["delta"]) if told["delta"] is not None else ""
     glyph = GLYPHS[Status(told["status"])]
     unsound = "" if told["sound"] else "  (unsound: an ancestor is not kept)"

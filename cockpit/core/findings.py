@@ -14,7 +14,17 @@ from cockpit.core.briefing import HistoryEntry
 from cockpit.core.experiment import Hint, Status
 from cockpit.core.judge import signed
 from cockpit.core.noise import Noise
-from cockpit.core.past import FAILED, OPEN, Past, changes, is_near, judged, near_misses, own_reason
+from cockpit.core.past import (
+    FAILED,
+    OPEN,
+    Past,
+    changes,
+    is_near,
+    judged,
+    near_misses,
+    outcome,
+    own_reason,
+)
 from cockpit.core.quoting import one_line
 
 MOST_KEPT = 16
@@ -93,7 +103,7 @@ def _part(title: str, lines: Sequence[str], count: int = 0, most: int = 0) -> st
 
 def _line(past: Past, e: HistoryEntry) -> str:
     """Return one experiment as an item of a list."""
-    gain = past.gain(e) or str(e.status)
+    gain = past.gain(e) or outcome(e)
     chance = f", P(better) {e.probability:.2f}" if e.probability is not None else ""
     state = f", {e.status}" if e.status != Status.KEPT and gain != e.status else ""
     why = f" ({_plain(own_reason(e), REASON_CHARACTERS)})" if own_reason(e) else ""

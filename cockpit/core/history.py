@@ -15,7 +15,7 @@ from cockpit.core.areas import areas_of
 from cockpit.core.briefing import HistoryEntry
 from cockpit.core.experiment import Status
 from cockpit.core.judge import signed
-from cockpit.core.past import FAILED, OPEN, Past, changes, near_misses
+from cockpit.core.past import FAILED, OPEN, Past, changes, near_misses, outcome
 from cockpit.core.quoting import fenced, one_line, size
 
 NEWEST = ((8, 240), (8, 0), (3, 0), (1, 0))
@@ -195,7 +195,7 @@ def _area(past: Past, area: str, entries: Sequence[HistoryEntry], few: int) -> l
 
 def _count(entries: Sequence[HistoryEntry]) -> str:
     """Return what came of some experiments, and which constants they moved most."""
-    states = Counter(str(e.status) for e in entries)
+    states = Counter(outcome(e) for e in entries)
     told = ", ".join(f"{count} {state}" for state, count in states.most_common())
     deltas = [e.delta for e in entries if e.delta is not None]
     if deltas:

@@ -11,6 +11,7 @@ from cockpit.core.briefing import HistoryEntry
 from cockpit.core.experiment import Status
 from cockpit.core.judge import signed
 from cockpit.core.noise import Noise
+from cockpit.core.pruning import PRUNED
 
 OPEN = (Status.QUEUED, Status.RUNNING)
 FAILED = (Status.CRASHED, Status.INVALID)
@@ -94,4 +95,12 @@ def near_misses(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
 
 def own_reason(entry: HistoryEntry) -> str:
     """Return the reason of a verdict where it says more than the figures do."""
-    return entry.reason if entry.reason and RULED not in entry.reason else ""
+    if not entry.reason or RULED in entry.reason:
+        return ""
+    return entry.reason.removeprefix(PRUNED)
+
+
+def outcome(entry: HistoryEntry) -> str:
+    """Return what became of an experiment, in a word: its status, or that it was stopped early."""
+    pruned = entry.val_bpb is None and (entry.reason or "").startswith(PRUNED)
+    return PRUNED.partition(":")[0] if pruned else str(entry.status)

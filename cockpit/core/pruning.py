@@ -51,6 +51,8 @@ MOST_DEGREES = 100
 """More degrees of freedom change nothing that could be seen, and take time."""
 DRAWN = 10
 """One in so many of those that would be stopped is drawn to finish all the same."""
+PRUNED = "pruned: "
+"""Begins the reason of a verdict that no score stands behind."""
 NATS_PER_BPB = 2.5
 """About the training loss that goes with a val_bpb: ln 2 times some 3.6 bytes a token."""
 

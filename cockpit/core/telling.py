@@ -2,7 +2,7 @@
 
 from cockpit.core.briefing import HistoryEntry
 from cockpit.core.judge import signed
-from cockpit.core.past import FAILED, Past, own_reason
+from cockpit.core.past import FAILED, Past, outcome, own_reason
 from cockpit.core.quoting import kept_lines, last_lines, one_line
 
 DIFF_LINES = 16
@@ -17,7 +17,7 @@ def who(e: HistoryEntry) -> str:
 
 def line(past: Past, e: HistoryEntry, in_base: frozenset[int] = frozenset()) -> str:
     """Return an experiment in a line."""
-    parts = [f"#{e.id} {e.status} {past.gain(e)}".rstrip()]
+    parts = [f"#{e.id} {outcome(e)} {past.gain(e)}".rstrip()]
     if e.id in in_base:
         parts.append("in the base")
     parts.append(who(e))

@@ -20,6 +20,7 @@ from cockpit.core.experiment import (
     after,
 )
 from cockpit.core.judge import judge
+from cockpit.core.pruning import PRUNED
 from cockpit.core.tree import delta
 from cockpit.engine.checkpoints import Checkpoints
 from cockpit.engine.running import Ended
@@ -107,7 +108,7 @@ class Judging:
         if run.state in ("lost", "unstarted", "stopped"):
             return Verdict(Event.RETURN, reason)
         if run.state == "pruned":
-            return Verdict(Event.DISCARD, f"pruned: {reason}")
+            return Verdict(Event.DISCARD, PRUNED + reason)
         if run.state in ("failed", "invalid"):
             if own.parent is None:
                 return Verdict(Event.RETURN, f"{run.state}: {run.reason}")

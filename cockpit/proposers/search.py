@@ -4,7 +4,8 @@ Each proposal moves one to three constants of the present base and leaves the re
 early, random ones stay near something that works. What was measured is told with its
 score; what crashed is told as infeasible, not as a bad score, which would bend the model
 of the good region (FACTS of the design: a penalty poisons the search, a constraint does
-not); what is queued or running is told as running, so that the sampler keeps away from it.
+not); what was stopped early is told as pruned, which is worse than any score; what is queued
+or running is told as running, so that the sampler keeps away from it.
 
 The answer depends on briefing and seed alone: the memory of the process only saves time.
 
@@ -56,7 +57,8 @@ class Told:
     values: tuple[Value, ...]
     """In the sampler's terms, in the order of the knobs."""
     score: float | None
-    """None: infeasible."""
+    """None: infeasible, or stopped early."""
+    pruned: bool = False
 
 
 class Search:
@@ -113,6 +115,8 @@ class Search:
             return Told(self._inner(values), None)
         if status in SCORED and entry.val_bpb is not None:
             return Told(self._inner(values), entry.val_bpb)
+        if status in SCORED:
+            return Told(self._inner(values), None, pruned=True)
         return None
 
     def _inner(self, values: Mapping[str, Value]) -> tuple[Value, ...]:
@@ -126,7 +130,8 @@ class Search:
         if self._told != finished[: len(self._told)]:
             self._forget()
         for told in finished[len(self._told) :]:
-            self._study.add_trial(self._trial(told))
+            state = TrialState.PRUNED if told.pruned else TrialState.COMPLETE
+            self._study.add_trial(self._trial(told, state))
         self._told = finished
 
     def _trial(self, told: Told, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:

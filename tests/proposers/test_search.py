@@ -114,6 +114,24 @@ def test_crashes_are_told_as_infeasible_and_proposed_less() -> None:
     assert sum(late) / len(late) < 0.5 * max(0.45, sum(early) / len(early))
 
 
+def test_what_was_stopped_early_counts_as_bad_and_is_proposed_less() -> None:
+    from optuna.samplers._tpe.sampler import _split_trials
+
+    search, history, generator = Search(), [BASELINE], random.Random(0)
+    for number in range(1, 31):
+        change = {"X": round(generator.random(), 3), "Y": round(generator.random(), 3)}
+        score = None if change["X"] > 0.5 else 2.0 + change["X"]
+        history.append(HistoryEntry(number, 0, "discarded", score, change, "x", None))
+    search.propose(briefing(history, SMALL))
+    trials = [t for t in search._study.get_trials() if t.state.is_finished()]
+    trials = [t for t in trials if t.state is not optuna.trial.TrialState.FAIL]
+    pruned = [t for t in trials if t.state is optuna.trial.TrialState.PRUNED]
+    assert len(pruned) == sum(e.val_bpb is None for e in history[1:]) > 0
+    below, above = _split_trials(search._study, trials, 5)
+    assert not {t.number for t in pruned} & {t.number for t in below}
+    assert {t.number for t in pruned} <= {t.number for t in above}
+
+
 def test_crashes_do_not_count_among_the_good_or_the_bad_scores() -> None:
     """What the sampler calls the good region is made of measured ones alone."""
     from optuna.samplers._tpe.sampler import _split_trials
