@@ -17,6 +17,7 @@ from cockpit.executors.environment import reserved_cpus
 from cockpit.executors.gpu import GpuError, choose_gpus, list_gpus, lock_gpus
 from cockpit.executors.host import cpu_device, mps_device
 from cockpit.executors.local import lab_processes
+from cockpit.lab.corpus import cache_directory
 from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.settings import Settings
 
@@ -85,7 +86,7 @@ def _gpus(lab: Lab, settings: Settings, held: contextlib.ExitStack, lock: bool) 
             return [_as_torch_sees_it(found, visible)]
         if not lock:
             return [gpu.device() for gpu in choice.gpus[: choice.count]]
-        locks = lock_gpus(choice, _cache_directory(), str(lab.root))
+        locks = lock_gpus(choice, cache_directory(), str(lab.root))
     except GpuError as error:
         raise LabError(str(error)) from error
     for _, taken in locks:
@@ -140,12 +141,3 @@ def _ask_torch(trainer: Path, kind: str) -> dict[str, Any]:
         told = ran.stderr.strip().rpartition("\n")[2]
         return {"error": f"torch can't be asked for its {kind} device: {told}"}
     return answer if isinstance(answer, dict) else {"error": f"torch answered {answer}"}
-
-
-def _cache_directory() -> Path:
-    """Return the user's cache directory, where labs find each other's locks."""
-    if given := os.environ.get("COCKPIT_CACHE"):
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "cockpit"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cockpit"

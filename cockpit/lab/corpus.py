@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,22 @@ class Corpus:
     def validation_rows(self) -> Path:
         """Return the file of validation rows."""
         return self.directory / "val.bin"
+
+
+def cache_directory() -> Path:
+    """Return where a user's prepared corpora are, as `trainer/cache.py` has it."""
+    if given := os.environ.get("COCKPIT_CACHE"):
+        return Path(given).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "cockpit"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cockpit"
+
+
+def find(cache: Path, setup: Mapping[str, Any]) -> Path | None:
+    """Return the directory of the rows that a measuring setup names, None where it is gone."""
+    rows = f"rows-{setup.get('vocab_size')}-{setup.get('sequence_length')}"
+    directory = cache / "corpora" / str(setup.get("corpus_hash")) / rows
+    return directory if (directory / "meta.json").is_file() else None
 
 
 def prepare(
