@@ -97,6 +97,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     applied = add("apply", "write an experiment's train.py into the working tree")
     applied.add_argument("id", type=_experiment_id, metavar="ID")
     applied.add_argument("--force", action="store_true", help="over edits that are not committed")
+    _add_tables(add)
     init = add("init", "make a lab: a git repository with program.md and trainer/")
     init.add_argument("directory", metavar="DIR", nargs="?", default=".")
     add("prepare", "prepare the corpus that a night with these options would use", night)
@@ -126,6 +127,39 @@ def _add_talk(
     add("score", "what each proposer has brought and cost", looking)
     key = add("key", "keep a key for the proposers; an empty one removes it")
     key.add_argument("name", type=_key_name, metavar="NAME")
+
+
+def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verbs by which experiments come and go."""
+    imported = add("import", "make a tag of a results table, such as karpathy/autoresearch keeps")
+    imported.description = (
+        "Make a tag of a results table: columns val_bpb and status, and commit, memory_gb and "
+        "description where there are any, found by the names in its first line; the first kept "
+        "row is the baseline. It says which lines it left out, and why. The tag is for looking: "
+        "it has no train.py and is not in git, and nothing measured here is compared with it."
+    )
+    imported.add_argument("file", metavar="FILE.tsv")
+    imported.add_argument("--tag", metavar="NAME", help="what to call it (default: as the file)")
+    exported = add("export", "an experiment to carry away, or a tag's results table")
+    exported.usage = "cockpit export ID DIR | cockpit export FILE.tsv [--tag TAG]"
+    exported.description = (
+        "With an experiment's ID and a new DIR: its train.py and the trainer files that it runs "
+        "with by hand, its tokenizer, its checkpoint where there still is one, and a patch for "
+        "each change from the baseline to it. With FILE.tsv (- is the standard output): the "
+        "results of a tag in the five columns of karpathy/autoresearch."
+    )
+    exported.add_argument("what", metavar="ID|FILE.tsv", type=_export)
+    exported.add_argument("directory", metavar="DIR", nargs="?")
+    exported.add_argument("--tag", dest="only_tag", metavar="TAG", help="of the table: which tag's")
+    exported.add_argument("--force", action="store_true", help="of the table: over a file")
+
+
+def _export(text: str) -> str:
+    if text == "-" or text.endswith(".tsv") or text.removeprefix("#").isdecimal():
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text} is neither the id of an experiment nor a file that ends in .tsv"
+    )
 
 
 def _experiment_id(text: str) -> int:

@@ -15,6 +15,7 @@ from cockpit.arguments import NIGHT_OPTIONS, Verb, parser
 from cockpit.lab import lab as labs
 from cockpit.lab.journal import Journal, JournalError
 from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError, SettingsError
+from cockpit.lab.rows import IMPORT
 
 if TYPE_CHECKING:
     from cockpit.lab.settings import Settings
@@ -283,11 +284,52 @@ def apply(given: argparse.Namespace) -> int:
     return DONE
 
 
+def import_table(given: argparse.Namespace) -> int:
+    """Make a tag of a results table."""
+    from cockpit import tables
+
+    path = Path(given.file)
+    print(tables.told(tables.import_table(_lab(given), path, given.tag), path))
+    return DONE
+
+
+def export(given: argparse.Namespace) -> int:
+    """Write what a person carries away of an experiment, or the results table of a tag."""
+    number = given.what.removeprefix("#")
+    if number.isdecimal() != (given.directory is not None):
+        raise SettingsError(
+            "export takes an experiment's ID and a DIR, or a FILE.tsv by itself (- prints it)"
+        )
+    if given.directory is None:
+        return _export_table(given)
+    lab = _lab(given)
+    _commit(lab, int(number))  # refuses what has none
+    cache = _settings(given, lab).cache_dir
+    from cockpit import exporting
+
+    print(exporting.export(lab, int(number), Path(given.directory), cache))
+    return DONE
+
+
+def _export_table(given: argparse.Namespace) -> int:
+    from cockpit import tables
+
+    text, tag, count = tables.export_table(_lab(given), given.only_tag)
+    if given.what == "-":
+        print(text, end="")
+    else:
+        tables.write_file(Path(given.what), text, force=given.force)
+        print(f"{count} experiments of {tag} are in {given.what}")
+    return DONE
+
+
 def _commit(lab: Lab, number: int) -> str:
     """Return an experiment's commit; raises where there is none."""
     from cockpit import report
 
     told = report.experiment(lab, number) or _unknown(number)
+    if told["commit"] is None and told["proposer"] == IMPORT:
+        raise LabError(f"#{number} was imported from a table: it has no train.py here")
     if told["commit"] is None:
         raise LabError(f"#{number} is {told['status']}: it has no commit yet")
     return str(told["commit"])
@@ -387,6 +429,8 @@ VERBS: dict[str, Verb] = {
     "score": score,
     "key": key,
     "apply": apply,
+    "import": import_table,
+    "export": export,
     "init": init,
     "prepare": prepare,
     "doctor": doctor,

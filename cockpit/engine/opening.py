@@ -24,7 +24,7 @@ from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.measuring import Setup
 from cockpit.lab.presets import Preset
 from cockpit.lab.repo import TRAIN_PY, Repo
-from cockpit.lab.rows import Tag
+from cockpit.lab.rows import IMPORT, Tag
 from cockpit.lab.settings import Settings
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
@@ -79,7 +79,7 @@ def tag_of(settings: Settings, journal: EngineJournal) -> str:
     """Return the tag to work on: the one asked for, else the newest, else today's."""
     if settings.tag:
         return settings.tag
-    tags = journal.tags()
+    tags = [tag for tag in journal.tags() if not tag.imported]
     return tags[-1].name if tags else time.strftime("%b%d").lower()
 
 
@@ -151,6 +151,11 @@ def _old_tag(
     tag: Tag,
     say: Say,
 ) -> Opening:
+    if tag.imported:
+        raise LabError(
+            f"{tag.name} was imported from {tag.imported}: there is no train.py to go on from, and "
+            "nobody knows how it was measured; begin another tag: cockpit start --tag NEW"
+        )
     fields = journal.setup(tag.setup)
     baseline = tree.baseline(tag.name)
     if fields is None or baseline is None:
@@ -262,6 +267,8 @@ def _started_from(tree: Tree, given: str, say: Say) -> str:
         own = tree.experiments.get(int(given))
     else:
         raise LabError(f"--from takes TAG@best or the id of an experiment, not {given}")
+    if own is not None and own.proposer == IMPORT:
+        raise LabError(f"#{own.id} was imported from a table: there is no train.py to start from")
     if own is None or own.commit is None:
         raise LabError(f"there is no experiment {given} to start from: see `cockpit log`")
     say(f"the base is #{own.id} {own.title} ({own.commit[:9]})")

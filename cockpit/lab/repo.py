@@ -219,6 +219,14 @@ class Repo:
             "--no-renames", "--root", "--no-commit-id", commit, "--", TRAIN_PY,
         ).decode("utf-8", "replace")  # fmt: skip
 
+    def patch(self, commit: str) -> bytes:
+        """Return the same change as `git am` takes it, statistics first; empty where it is none."""
+        return self._git.run(
+            "diff-tree", "--patch-with-stat", "--full-index", "-r", "--no-color",
+            "--no-ext-diff", "--no-textconv", "--no-renames", "--no-commit-id",
+            "--src-prefix=a/", "--dst-prefix=b/", commit, "--", TRAIN_PY,
+        )  # fmt: skip
+
     def fsck(self) -> list[str]:
         """Return what git finds wrong with the repository; dangling objects are not."""
         done = self._git.attempt("fsck", "--no-dangling", "--no-progress")

@@ -104,6 +104,9 @@ SCHEMA = (
 )
 """One script a version; `user_version` says how many of them a file has seen."""
 
+IMPORT = "import"
+"""Who proposed and decided what a results table says; also the option of a tag made of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tag:
@@ -116,6 +119,11 @@ class Tag:
     created_at: float
     pinned: int | None = None
     """The experiment that a person has made the base, None for the best."""
+
+    @property
+    def imported(self) -> str | None:
+        """Return the name of the table that it was made of; None for one that is measured here."""
+        return self.options.get(IMPORT)
 
 
 @dataclass(frozen=True, slots=True)

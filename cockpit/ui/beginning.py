@@ -56,7 +56,8 @@ def _typed(flag: str, value: object) -> list[str]:
 def night_facts(snapshot: Snapshot, options: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return what a night with these options would be: labels and values."""
     typed = {a: b for a, b in pairwise(options) if a.startswith("--")}
-    tag = typed.get("--tag") or (snapshot.tag.name if snapshot.tag else "")
+    present = snapshot.tag if snapshot.tag and not snapshot.tag.imported else None
+    tag = typed.get("--tag") or (present.name if present else "")
     same = snapshot.tag is not None and snapshot.tag.name == tag
     setup = (snapshot.setup or {}) if same else {}
     seconds, corpus = setup.get("budget_seconds"), setup.get("corpus")
