@@ -55,6 +55,15 @@ class Event(StrEnum):
     """A person keeps it."""
     REJECT = "reject"
     """A person discards it."""
+    BRANCH = "branch"
+    """A person makes it the base, or gives the base back to the best."""
+    UNDO = "undo"
+    """A person's last decision is taken back."""
+
+
+ASIDE = frozenset({Event.BRANCH, Event.UNDO})
+"""Events without a pair in `TRANSITIONS`: a branch leaves the status as it is, and undo leads
+back to where the decision came from, whatever that was."""
 
 
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
@@ -71,9 +80,10 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.BORDERLINE, Event.ACCEPT): Status.KEPT,
     (Status.BORDERLINE, Event.REJECT): Status.DISCARDED,
     (Status.DISCARDED, Event.ACCEPT): Status.KEPT,
+    (Status.STOPPED, Event.ACCEPT): Status.KEPT,
     (Status.KEPT, Event.REJECT): Status.DISCARDED,
 }
-"""The whole life cycle. A pair that is not here does not happen."""
+"""The whole life cycle, but for what is `ASIDE`. A pair that is not here does not happen."""
 
 
 class TransitionError(ValueError):

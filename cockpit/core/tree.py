@@ -28,6 +28,17 @@ def sound_ids(experiments: Mapping[int, Experiment]) -> set[int]:
     return sound
 
 
+def unsound_kept(experiments: Mapping[int, Experiment], tag: str) -> list[Experiment]:
+    """Return what is kept although an ancestor is not, the best first: offered for another run."""
+    sound = sound_ids(experiments)
+    astray = [
+        e
+        for e in experiments.values()
+        if e.tag == tag and e.status is Status.KEPT and e.id not in sound
+    ]
+    return sorted(astray, key=lambda e: (e.val_bpb is None, e.val_bpb or 0.0, e.id))
+
+
 def baseline(experiments: Iterable[Experiment], tag: str) -> Experiment | None:
     """Return the first, unedited experiment of `tag`, or None."""
     return next((e for e in experiments if e.tag == tag and e.parent is None), None)

@@ -216,10 +216,11 @@ class Journal:
     def tags(self) -> list[Tag]:
         """Return all tags, oldest first."""
         return [
-            Tag(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5])
+            Tag(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5], row[6] or 0.0)
             for row in self._db.execute(
-                "SELECT name, setup, preset, options, created_at, pinned FROM tag "
-                "ORDER BY created_at"
+                "SELECT name, setup, preset, options, created_at, pinned, (SELECT max(at) "
+                "FROM verdict WHERE experiment = pinned AND event = 'branch') "
+                "FROM tag ORDER BY created_at"
             )
         ]
 
@@ -285,10 +286,22 @@ class Journal:
 
     def verdicts(self, experiment: int) -> list[DecisionEvent]:
         """Return the story of an experiment's verdicts, oldest first."""
+        return self._events("experiment = ?", experiment)
+
+    def by_hand(self) -> list[DecisionEvent]:
+        """Return all that people have decided in this lab, oldest first."""
+        hands = "event IN ('accept', 'reject', 'branch', 'undo') AND decided_by <> ?"
+        return self._events(hands, "rule")
+
+    def newest_event_by(self, at: float) -> int:
+        """Return the number of the newest event of any experiment up to a moment; 0: none."""
+        return int(self._one("SELECT coalesce(max(id), 0) FROM verdict WHERE at <= ?", at))
+
+    def _events(self, condition: str, value: object) -> list[DecisionEvent]:
         rows = self._db.execute(
-            "SELECT experiment, at, event, status, decided_by, reason, id, facts FROM verdict "
-            "WHERE experiment = ? ORDER BY id",
-            (experiment,),
+            "SELECT experiment, at, event, status, decided_by, reason, id, facts "  # noqa: S608
+            f"FROM verdict WHERE {condition} ORDER BY id",
+            (value,),
         )
         return [
             DecisionEvent(number, at, event, status, by, reason, own, json.loads(facts))

@@ -119,6 +119,8 @@ class Tag:
     created_at: float
     pinned: int | None = None
     """The experiment that a person has made the base, None for the best."""
+    pinned_at: float = 0.0
+    """Since when, Unix seconds."""
 
     @property
     def imported(self) -> str | None:

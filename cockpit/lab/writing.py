@@ -111,7 +111,7 @@ class EngineJournal(Journal):
         return number
 
     def change_experiment(self, number: int, **columns: Any) -> None:
-        """Set columns of an experiment that are no verdict: `commit_hash`, `parent`, …"""
+        """Set columns of an experiment without an event: `commit_hash`, `parent`, `place`, …"""
         with self.transaction():
             self._update("experiment", "id", number, columns)
             self._touch(number)
@@ -133,15 +133,21 @@ class EngineJournal(Journal):
                 "reason": verdict.reason,
             }
         with self.transaction():
+            self.tell(number, status, verdict, at)
+            self.change_experiment(number, **columns)
+
+    def tell(self, number: int, status: Status, verdict: Verdict, at: float | None = None) -> None:
+        """Add an event to the story of an experiment that stays, or is put, at `status`."""
+        with self.transaction():
             self._db.execute(
                 "INSERT INTO verdict (experiment, at, event, status, decided_by, reason, facts) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    number, at, verdict.event, status, verdict.decided_by, verdict.reason,
-                    json.dumps(dict(verdict.facts)),
+                    number, at if at is not None else time.time(), verdict.event, status,
+                    verdict.decided_by, verdict.reason, json.dumps(dict(verdict.facts)),
                 ),
             )  # fmt: skip
-            self.change_experiment(number, **columns)
+            self._touch(number)
 
     def want(
         self,

@@ -3,7 +3,7 @@
 import pytest
 
 from cockpit.core.experiment import Experiment, Run, Status
-from cockpit.core.tree import baseline, best, delta, lineage, sound_ids
+from cockpit.core.tree import baseline, best, delta, lineage, sound_ids, unsound_kept
 
 KEPT, DISCARDED = Status.KEPT, Status.DISCARDED
 
@@ -73,3 +73,8 @@ def test_each_tag_has_its_own_baseline() -> None:
     assert found is not None
     assert found.id == 1
     assert baseline(tree.values(), "v") is None
+
+
+def test_what_is_kept_on_something_that_is_not_is_offered_the_best_first() -> None:
+    assert [e.id for e in unsound_kept(TREE, "t")] == [5, 4]
+    assert unsound_kept(TREE | make((2, 1, KEPT, 1.95)), "t") == []
