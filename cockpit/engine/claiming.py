@@ -7,7 +7,7 @@ is still queued (its commit is used again) or a run without a process (given bac
 
 import time
 
-from cockpit.core import guard
+from cockpit.core import guard, queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
 from cockpit.engine.judging import BASELINE_RUNS, Judging
@@ -147,6 +147,19 @@ class Claiming:
             number=own.id,
             proposer=own.proposer,
         )
+
+    def put_back(self, own: Experiment) -> Experiment:
+        """Let a queued experiment that was claimed wait at the end, as if it had not been."""
+        if own.status is not Status.QUEUED or own.parent is None:
+            return own
+        line = self._tree.with_status(own.tag, Status.QUEUED)
+        with self._journal.transaction():
+            self._journal.change_experiment(own.id, claimed_at=None, place=queue.end(line))
+            if (own.claimed_at or 0.0) >= self._night.started_at:
+                self._journal.change_night(self._night.id, claimed=self.claimed - 1)
+                self.claimed -= 1
+        self._tree.refresh()
+        return self._tree.experiments[own.id]
 
     def _assignment(self, run: Run, train_py: str, slot: Slot) -> Assignment:
         setup, corpus = self._opening.setup, self._opening.corpus

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from cockpit.core.experiment import Event, Hint
-from cockpit.engine.decisions import DecisionError, Decisions, UnknownExperimentError
+from cockpit.core.experiment import Hint
+from cockpit.engine.hand import Hand, Verb
+from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
 from cockpit.lab.rows import Command
 from cockpit.lab.writing import EngineJournal
 
@@ -32,8 +33,12 @@ class Control(Protocol):
         """Go on."""
         ...
 
-    def skip(self, author: str) -> str:
-        """End the run under way; its experiment is stopped."""
+    def skip(self, author: str, requeue: bool) -> str:
+        """End the run under way: its experiment is stopped, or goes back to the queue's end."""
+        ...
+
+    def finish(self, author: str, number: int) -> str:
+        """Let the run under way of an experiment come to its end, whatever its curve says."""
         ...
 
     def stop(self, author: str, now: bool) -> str:
@@ -68,7 +73,11 @@ class NoNight:
         """Refuse: there is nothing to resume."""
         return self.pause(author)
 
-    def skip(self, author: str) -> str:
+    def skip(self, author: str, requeue: bool) -> str:
+        """Refuse: nothing runs."""
+        return self.pause(author)
+
+    def finish(self, author: str, number: int) -> str:
         """Refuse: nothing runs."""
         return self.pause(author)
 
@@ -90,23 +99,22 @@ class NoNight:
 class Commands:
     """Takes commands from the inbox and answers them."""
 
-    def __init__(self, journal: EngineJournal, decisions: Decisions, control: Control) -> None:
+    def __init__(self, journal: EngineJournal, hand: Hand, control: Control) -> None:
         self._journal = journal
-        self._decisions = decisions
         self._control = control
-        self._verbs: dict[str, Callable[[str, dict[str, Any]], str]] = {
+        self._verbs: dict[str, Verb] = {
             "start": lambda author, _: control.start(author),
             "pause": lambda author, _: control.pause(author),
             "resume": lambda author, _: control.resume(author),
-            "skip": lambda author, _: control.skip(author),
+            "skip": lambda author, given: control.skip(author, bool(given.get("requeue"))),
             "stop": lambda author, given: control.stop(author, bool(given.get("now"))),
             "hint": self._hint,
             "edit_hint": self._edit_hint,
             "withdraw": self._withdraw,
             "ask": lambda author, given: control.ask(author, _words(given, "a question")),
             "try": lambda author, given: control.order(author, _words(given, "an order")),
-            "accept": lambda author, given: self._decide(author, given, Event.ACCEPT),
-            "reject": lambda author, given: self._decide(author, given, Event.REJECT),
+            "finish": lambda author, given: control.finish(author, _number(given)),
+            **hand.verbs(),
         }
 
     def take(self) -> list[str]:
@@ -118,7 +126,9 @@ class Commands:
         try:
             if verb is None:
                 raise RefusedError(f"unknown command: {command.verb}")
-            state, outcome = "done", verb(command.author, command.arguments)
+            # When it was given: what was decided later its author can't have known.
+            given = {"at": command.at, **command.arguments}
+            state, outcome = "done", verb(command.author, given)
         except UnknownExperimentError as error:
             state, outcome = "unknown", str(error)
         except (RefusedError, DecisionError) as error:
@@ -159,13 +169,12 @@ class Commands:
             raise RefusedError(f"there is no hint {number} (there are: {there})")
         return known[number]
 
-    def _decide(self, author: str, given: dict[str, Any], event: Event) -> str:
-        number = given.get("id")
-        if not isinstance(number, int):
-            raise RefusedError(f"{event} needs the id of an experiment")
-        outcome = self._decisions.decide(number, event, author)
-        self._journal.add_message("engine", author, outcome, number)
-        return outcome
+
+def _number(given: dict[str, Any]) -> int:
+    number = given.get("id")
+    if not isinstance(number, int):
+        raise RefusedError("this needs the id of an experiment")
+    return number
 
 
 def _words(given: dict[str, Any], what: str) -> str:

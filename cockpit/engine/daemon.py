@@ -23,9 +23,10 @@ from cockpit.engine.checking import Checking
 from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import Commands, NoNight
-from cockpit.engine.decisions import Decisions
 from cockpit.engine.devices import claim_devices
 from cockpit.engine.faults import Faults
+from cockpit.engine.file_watch import FileWatch
+from cockpit.engine.hand import Hand
 from cockpit.engine.heartbeat import Heartbeat
 from cockpit.engine.judging import Judging
 from cockpit.engine.loop import Limits, Loop
@@ -35,6 +36,7 @@ from cockpit.engine.pruning import Pruning
 from cockpit.engine.running import Slot
 from cockpit.engine.spending import Spending
 from cockpit.engine.staffing import Staff
+from cockpit.engine.train_watch import TrainWatch
 from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.local import LocalExecutor, reap_leftovers
 from cockpit.executors.probing import probe
@@ -125,13 +127,13 @@ def _night(
     constraints = [Constraint.parse(text) for text in settings.constraints or ()]
     checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
     judging = Judging(journal, repo, tree, checkpoints, constraints)
-    decisions = Decisions(journal, tree, judging)
+    hand = Hand.of(journal, repo, tree, judging)
     with contextlib.ExitStack() as closing:
         claimed = closing.enter_context(claim_devices(lab, settings))
         opening = open_night(lab, journal, repo, tree, settings, claimed.devices, tell)
         _stay_on(claimed.reserved_cpus)
         # What was asked for while no engine ran is not meant for this night.
-        Commands(journal, decisions, NoNight(lambda: False)).take()
+        Commands(journal, hand, NoNight(lambda: False)).take()
         staff = Staff(lab, settings, opening, claimed.reserved_cpus, tell)
         schedule = staff.schedule(going_on=dead_night is not None)
         settings = replace(settings, proposer=str(schedule))
@@ -164,7 +166,8 @@ def _night(
             schedule, journal, repo, tree, night, briefer, checking, spending
         )
         closing.callback(proposing.close)
-        brief = closing.enter_context(ProgramWatch(lab.program))
+        files = closing.enter_context(FileWatch(lab.program, lab.trainer / "train.py"))
+        brief, own_text = ProgramWatch(lab.program, files), TrainWatch(lab, files, tree, hand.texts)
         claiming = Claiming(lab, journal, repo, tree, judging, opening, night)
         auditing = Auditing(lab, journal, repo, tree, opening, sys.executable)
         closing.callback(auditing.close)
@@ -180,13 +183,15 @@ def _night(
         def watch_all(loop: Loop) -> None:
             if version := brief.changed():
                 loop.say(f"program.md has changed ({version}): the next proposal reads it")
+            if offer := own_text.news():
+                loop.say(offer)
             watch(loop)
 
         with _signals(loop, tell):
             beat(force=True)
             ready()
             briefer.learn()
-            _drive(loop, Commands(journal, decisions, loop), beat, watch_all, tell)
+            _drive(loop, Commands(journal, hand, loop), beat, watch_all, tell)
         recovery.return_idle(journal, tree)
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)
@@ -295,9 +300,10 @@ def tick_once(lab: Lab) -> None:
             tree = Tree(journal)
             tree.refresh()
             checkpoints = Checkpoints(lab, tree, 1e9 * DEFAULT_LIMIT_GB)
-            judging = Judging(journal, Repo(lab.root), tree, checkpoints)
+            repo = Repo(lab.root)
+            judging = Judging(journal, repo, tree, checkpoints)
             control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
-            Commands(journal, Decisions(journal, tree, judging), control).take()
+            Commands(journal, Hand.of(journal, repo, tree, judging), control).take()
         finally:
             journal.close()
 

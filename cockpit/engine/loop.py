@@ -30,6 +30,7 @@ NOBODY_READS = (
     "search has the ideas tonight and reads nothing (`cockpit start --proposer llm --model NAME`)"
 )
 SKIPPED = "skipped by "
+REQUEUED = "put back by "
 BY_PERSON = "stopped by "
 
 Tell = Callable[[str], None]
@@ -204,13 +205,22 @@ class Loop:
         self.say(f"resumed by {author}")
         return "the night goes on"
 
-    def skip(self, author: str) -> str:
-        """End every run under way; the experiments are stopped and the night goes on."""
+    def skip(self, author: str, requeue: bool = False) -> str:
+        """End every run under way; the experiments are stopped and the night goes on.
+
+        With `requeue` they get no verdict, and wait at the end of the queue.
+        """
         busy = [slot for slot in self.slots if slot.run is not None]
         for slot in busy:
-            slot.stop(f"{SKIPPED}{author}")
+            slot.stop(f"{REQUEUED if requeue else SKIPPED}{author}")
         numbers = ", ".join(f"#{slot.run.experiment}" for slot in busy if slot.run)
-        return f"{numbers} ends here" if busy else "nothing runs at the moment"
+        if not busy:
+            raise RefusedError("nothing runs at the moment")
+        return f"{numbers} {'goes to the end of the queue' if requeue else 'ends here'}"
+
+    def finish(self, author: str, number: int) -> str:
+        """Let the run under way of an experiment come to its end, whatever its curve says."""
+        return self._pruning.let_finish(number)
 
     def stop(self, author: str, now: bool) -> str:
         """End the night after the run under way, or at once (its experiment stays queued)."""
@@ -248,6 +258,8 @@ class Loop:
         why = slot.stopped_because or ""
         skipped = why.removeprefix(SKIPPED) if why.startswith(SKIPPED) else None
         own = self._judging.take(ended, by_person=skipped)
+        if why.startswith(REQUEUED):
+            own = self._claiming.put_back(own)
         self._pruning.ended(slot, ended.run)
         slot.release()
         self._announce(own, _told(own, ended.run, self._judging.due(own)))

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from cockpit.core import queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.briefing import Briefing
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
@@ -268,6 +269,8 @@ class Proposing:
             )
         with self._journal.transaction():
             number = self._journal.add_experiment(self._tag, base.id, proposal)
+            if briefing.order is not None:
+                self._journal.change_experiment(number, place=queue.ordered(number))
             self._journal.assign_calls(self._calls[kind], number)
             self._conversation.proposed(number, proposal, idea)
             if refusal is not None:

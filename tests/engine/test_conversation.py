@@ -9,9 +9,10 @@ from cockpit.core.briefing import Briefing
 from cockpit.core.experiment import Hint, HintAnswer, Proposal
 from cockpit.engine.commands import Commands, NoNight
 from cockpit.engine.conversation import Conversation
-from cockpit.engine.decisions import Decisions
+from cockpit.engine.hand import Hand
 from cockpit.engine.judging import Judging
 from cockpit.engine.spending import Spending
+from cockpit.lab.repo import Repo
 from cockpit.lab.writing import EngineJournal
 from tests.engine.test_judging import Bench
 
@@ -49,8 +50,8 @@ def answer(conversation: Conversation, told: Briefing, *answers: HintAnswer) -> 
 
 def command(bench: Bench, judging: Judging, verb: str, **arguments: object) -> str:
     bench.journal.drop(verb, arguments, "ada")
-    decisions = Decisions(bench.journal, bench.tree, judging)
-    return Commands(bench.journal, decisions, NoNight(lambda: False)).take()[-1]
+    hand = Hand.of(bench.journal, Repo(bench.lab.root), bench.tree, judging)
+    return Commands(bench.journal, hand, NoNight(lambda: False)).take()[-1]
 
 
 def test_a_hint_is_applied_or_declined_as_a_valid_answer_says(

@@ -11,7 +11,7 @@ import pytest
 from cockpit.core.constraints import Constraint
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict
 from cockpit.engine.checkpoints import Checkpoints
-from cockpit.engine.decisions import Decisions
+from cockpit.engine.hand import Hand
 from cockpit.engine.judging import Judging
 from cockpit.engine.running import Ended
 from cockpit.executors.compiled import snapshot_path
@@ -207,7 +207,8 @@ def test_what_is_compiled_is_passed_on_after_a_good_audit_alone(tmp_path: Path) 
     assert bench.own(unsure).status is Status.BORDERLINE
     bench.judging.settle("t")
     waiting = [path for path in left if path.exists()]
-    Decisions(bench.journal, bench.tree, bench.judging).decide(unsure, Event.ACCEPT, "human")
+    hand = Hand.of(bench.journal, Repo(bench.lab.root), bench.tree, bench.judging)
+    hand.decisions.decide(unsure, Event.ACCEPT, "human")
     assert bench.own(unsure).status is Status.KEPT
     kept = {path.name for path in (bench.lab.state / "compiled").iterdir()}
     assert {f"kernel-{best}-1", f"kernel-{best}-2"} <= kept
