@@ -237,7 +237,7 @@ def card(lab: Lab, settings: Settings) -> list[tuple[str, str, str]]:
     source = settings.corpus or DEFAULT_CORPUS
     small = source == DEFAULT_CORPUS and device.kind != "cpu"
     limits = [
-        f"{settings.max_experiments} experiments" if settings.max_experiments else "",
+        f"{settings.max_experiments} experiments" if settings.max_experiments is not None else "",
         f"{settings.duration_seconds / 3600:.1f} h" if settings.duration_seconds else "",
     ]
     return [

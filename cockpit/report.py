@@ -12,6 +12,7 @@ from cockpit.core.ledger import total
 from cockpit.core.scoreboard import Score, by_proposer
 from cockpit.core.tree import delta, sound_ids
 from cockpit.lab.clock import boot
+from cockpit.lab.honest import ablation, best_of
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.looking import LookingJournal, Scores
@@ -76,6 +77,8 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
         },
         "baseline": _scored(baseline),
         "best": _scored(best),
+        "honest": best_of(journal, tree, tag) if journal and tree and tag else None,
+        "ablation": ablation(journal, tree, tag).json() if journal and tree and tag else None,
         "noise": {"sigma": noise.sigma if noise else None, "runs": noise.runs if noise else 0},
         "current": [_current(lab, run) for run in journal.running()] if journal else [],
         "ledger": {name: round(seconds, 3) for name, seconds in total(ledgers, at).items()},

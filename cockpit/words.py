@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from cockpit.core import ablating
 from cockpit.core.constraints import named_metrics
-from cockpit.core.experiment import Proposal, Run, Status
+from cockpit.core.experiment import Experiment, Proposal, Run, Status
 from cockpit.core.judge import signed
 from cockpit.core.ledger import CATEGORIES
 from cockpit.core.tree import delta
+from cockpit.lab import honest as asked
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.rundir import plain_text
+from cockpit.lab.tree import Tree
 from cockpit.report import iso, scores
 from cockpit.ui.score_lines import score_lines
 from cockpit.ui.spent import NOTHING_SPENT, dollars
@@ -36,6 +39,10 @@ def status(told: dict[str, Any]) -> str:
         gain = told["best"]["val_bpb"] - told["baseline"]["val_bpb"]
         ahead = f" ({signed(gain)} on the baseline)" if gain else " (the baseline)"
         lines.append(f"best      #{told['best']['id']} {told['best']['val_bpb']:.4f}{ahead}{sigma}")
+    if told["honest"]:
+        lines += [f"{word:<9} {said}" for word, said in told["honest"]["told"]]
+    if told["ablation"] and told["ablation"]["told"]:
+        lines.append(f"ablation  {told['ablation']['told']}")
     for run in told["current"]:
         progress = f" {run['progress']:.0%}" if run["progress"] is not None else ""
         loss = f"  loss {run['loss']:.3f}" if run["loss"] is not None else ""
@@ -131,6 +138,7 @@ def experiment(lab: Lab, number: int) -> str | None:
         if own is None:
             return None
         proposal = journal.proposal(number)
+        more = _honest_lines(journal, own)
     finally:
         journal.close()
     change = delta(experiments, own)
@@ -154,6 +162,7 @@ def experiment(lab: Lab, number: int) -> str | None:
     if own.val_bpb is not None:
         gain = f" ({signed(change)} on #{own.parent})" if change is not None else ""
         lines.append(f"\nval_bpb {own.val_bpb:.4f}{gain}")
+    lines += more
     lines += ["", *(_run_line(run) for run in own.runs)]
     lines += [f"run {audit.run}  {plain_text(audit.says)}" for audit in audits]
     lines += [
@@ -162,6 +171,34 @@ def experiment(lab: Lab, number: int) -> str | None:
         for event in events
     ]
     return "\n".join(lines)
+
+
+def honest(lab: Lab, tag: str | None, number: int | None) -> list[str]:
+    """Return what fresh runs and ablations say of an experiment, or of the best of a tag."""
+    journal = Journal(lab.journal, write=False)
+    try:
+        tree = Tree(journal)
+        tree.refresh()
+        name = tag or journal.tags()[-1].name
+        own = tree.experiments.get(number) if number is not None else tree.best(name)
+        return [f"#{own.id}  {plain_text(own.title)}", *_honest_lines(journal, own)] if own else []
+    finally:
+        journal.close()
+
+
+def _honest_lines(journal: Journal, own: Experiment) -> list[str]:
+    """Return how good an experiment truly is, as far as more is known than its mean."""
+    tree = Tree(journal)
+    tree.refresh()
+    found = asked.honest(journal, tree, own)
+    lines = [f"{word:<9} {said}" for word, said in found.lines()] if found is not None else []
+    best = tree.best(own.tag)
+    rows = asked.ablation(journal, tree, own.tag).rows
+    return lines + [
+        f"ablation  {ablating.told(row)}"
+        for row in rows
+        if row.experiment == own.id or row.variant == own.id or (best and best.id == own.id)
+    ]
 
 
 def _made_with(proposal: Proposal) -> str:

@@ -8,9 +8,10 @@ from cockpit.core import ablating
 from cockpit.core.ablating import PROPOSER, Change, Without
 from cockpit.core.edits import difference
 from cockpit.core.experiment import VERDICTS, Experiment, Proposal, Status
+from cockpit.core.queue import front
 from cockpit.core.tree import lineage
 from cockpit.engine.confirming import present_tag
-from cockpit.engine.decisions import DecisionError
+from cockpit.engine.outcomes import DecisionError
 from cockpit.lab.honest import ablation
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.tree import Tree
@@ -35,7 +36,7 @@ class Ablating:
     def __init__(self, journal: EngineJournal, repo: Repo, tree: Tree) -> None:
         self._journal = journal
         self._repo = repo
-        self._tree = tree
+        self.tree = tree
         self._looked_at = -1
         self._told: set[int] = set()
 
@@ -44,7 +45,7 @@ class Ablating:
 
         Raises `DecisionError` where there is nothing to leave out, or a pass is under way.
         """
-        self._tree.refresh()
+        self.tree.refresh()
         tag = present_tag(self._journal, given.get("tag")).name
         if under_way := [e for e in self._made(tag) if e.status in OPEN]:
             numbers = ", ".join(f"#{e.id}" for e in under_way)
@@ -71,9 +72,9 @@ class Ablating:
 
         Passes that were over before `since` are none of this night's.
         """
-        if self._looked_at == self._tree.revision:
+        if self._looked_at == self.tree.revision:
             return None
-        self._looked_at = self._tree.revision
+        self._looked_at = self.tree.revision
         last = self._last_pass(tag)
         if not last or last[-1].id in self._told or any(e.status not in VERDICTS for e in last):
             return None
@@ -88,7 +89,7 @@ class Ablating:
         return any(e.status in OPEN for e in self._made(tag))
 
     def _conclude(self, tag: str, variants: set[int]) -> str:
-        rows = [row for row in ablation(self._journal, self._tree, tag).rows
+        rows = [row for row in ablation(self._journal, self.tree, tag).rows
                 if row.variant in variants]  # fmt: skip
         dead = [row.experiment for row in rows if row.finding == "dead weight"]
         told = "; ".join(ablating.told(row) for row in rows)
@@ -118,24 +119,23 @@ class Ablating:
 
     def _queue(self, tag: str, proposals: Sequence[Proposal]) -> list[int]:
         """Queue experiments before all others that wait, in their order."""
-        base = self._tree.base(tag)
-        waiting = self._tree.with_status(tag, Status.QUEUED)
-        places = [e.place if e.place is not None else float(e.id) for e in waiting]
+        base = self.tree.base(tag)
+        waiting = self.tree.with_status(tag, Status.QUEUED)
+        first = front(waiting) - len(proposals)
         numbers = []
         with self._journal.transaction():
-            for place, proposal in enumerate(proposals, -len(proposals)):
+            for place, proposal in enumerate(proposals):
                 number = self._journal.add_experiment(tag, base.id if base else None, proposal)
-                if places:
-                    self._journal.change_experiment(number, place=min(places) + place)
+                self._journal.change_experiment(number, place=first + place)
                 numbers.append(number)
-        self._tree.refresh()
+        self.tree.refresh()
         return numbers
 
     def _line(self, tag: str) -> Line | None:
-        best = self._tree.base(tag)
+        best = self.tree.base(tag)
         if best is None or best.commit is None:
             return None
-        path = lineage(self._tree.experiments, best.id)
+        path = lineage(self.tree.experiments, best.id)
         texts = [self._repo.read_text(e.commit, TRAIN_PY) if e.commit else "" for e in path]
         changes = [
             Change(own.id, own.title, before, after)
@@ -144,7 +144,7 @@ class Ablating:
         return Line(best, texts[-1], tuple(changes))
 
     def _made(self, tag: str) -> list[Experiment]:
-        return [e for e in self._tree.of(tag).values() if e.proposer == PROPOSER]
+        return [e for e in self.tree.of(tag).values() if e.proposer == PROPOSER]
 
     def _last_pass(self, tag: str) -> list[Experiment]:
         """Return the variants of the last pass: they were queued at once, one id after another."""

@@ -11,7 +11,7 @@ from typing import Any
 from cockpit.core import confirming
 from cockpit.core.confirming import FRESH, HORIZON, pairs_of, told_budget
 from cockpit.core.experiment import Experiment, Run
-from cockpit.engine.decisions import DecisionError, UnknownExperimentError
+from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
 from cockpit.lab.honest import honest
 from cockpit.lab.rows import Tag, Wanted
 from cockpit.lab.tree import Tree

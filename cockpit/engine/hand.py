@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.core.experiment import Event
+from cockpit.engine import confirming
+from cockpit.engine.ablating import Ablating
 from cockpit.engine.basing import Basing
 from cockpit.engine.by_hand import ByHand
 from cockpit.engine.decisions import Decisions
@@ -31,6 +33,7 @@ class Hand:
     basing: Basing
     by_hand: ByHand
     texts: OwnTexts
+    ablating: Ablating
 
     @classmethod
     def of(cls, journal: EngineJournal, repo: Repo, tree: Tree, judging: Judging) -> "Hand":
@@ -43,6 +46,7 @@ class Hand:
             Basing(journal, tree, outcomes),
             ByHand(journal, tree, outcomes, texts),
             texts,
+            Ablating(journal, repo, tree),
         )
 
     def verbs(self) -> dict[str, Verb]:
@@ -60,7 +64,8 @@ class Hand:
             "later": lambda _, given: self.by_hand.later(given.get("id")),
             "note": self._note,
         }
-        return {name: self._recorded(verb) for name, verb in verbs.items()}
+        recorded = {name: self._recorded(verb) for name, verb in verbs.items()}
+        return recorded | {"confirm": self._confirm, "ablate": self.ablating.ask}
 
     def _recorded(self, verb: Verb) -> Verb:
         """Return a verb whose outcome stands in the conversation too."""
@@ -95,6 +100,9 @@ class Hand:
             origin if isinstance(origin, int) else None,
             author,
         )
+
+    def _confirm(self, author: str, given: dict[str, Any]) -> str:
+        return confirming.ask(self.journal, self.ablating.tree, author, given)
 
     def _note(self, author: str, given: dict[str, Any]) -> str:
         text = str(given.get("text", "")).strip()

@@ -10,7 +10,7 @@ import pytest
 from cockpit.core.applying import applied
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict
 from cockpit.engine.ablating import Ablating
-from cockpit.engine.decisions import DecisionError
+from cockpit.engine.outcomes import DecisionError
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal

@@ -8,7 +8,7 @@ import pytest
 
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict
 from cockpit.engine.confirming import IDLE, Confirming, ask, want_pairs
-from cockpit.engine.decisions import DecisionError, UnknownExperimentError
+from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
 from cockpit.lab.honest import honest
 from cockpit.lab.rows import AuditRow
 from cockpit.lab.tree import Tree
