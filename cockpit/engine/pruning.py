@@ -61,6 +61,7 @@ class Pruning:
         self._wanted = wanted
         self._watched: dict[tuple[int, int], _Watch | None] = {}
         self._ended: list[tuple[Run, tuple[float | None, ...]]] = []
+        self._curves = dict(journal.curves(tag))
         self._missing = self._without_curve()
 
     # ---- stopping --------------------------------------------------------------------------
@@ -109,9 +110,8 @@ class Pruning:
             return None  # a person has asked for it, or it is a replicate: its number is wanted
         if not prunable(own, self._journal.ordered(self._tag)):
             return None
-        known, sigma = known_cases(self._journal, self._tree, self._tag)
-        curves = self._journal.curves(self._tag)
-        against = base_run(base, run.setup, curves)
+        known, sigma = known_cases(self._journal, self._tree, self._tag, self._curves)
+        against = base_run(base, run.setup, self._curves)
         if sigma is None or against is None:
             return None
         limit = limit_against(against, base, sigma, run.started_at)
@@ -119,7 +119,7 @@ class Pruning:
             return None
         return _Watch(
             base.id,
-            tuple(curves[base.id, against.number]),
+            self._curves[base.id, against.number],
             limit,
             taught(known, sigma, run.started_at),
             proof(hindsight(known, sigma)).on,
@@ -157,27 +157,32 @@ class Pruning:
     def keep(self) -> None:
         """Write the curves of runs that have ended; of older ones one at a time."""
         for run, losses in self._ended:
-            self._journal.keep_curve(run.experiment, run.number, losses)
+            self._keep(run, losses)
         self._ended.clear()
         if self._missing and not any(slot.idle for slot in self._slots):
             self._read(self._missing.pop())
+
+    def _keep(self, run: Run, losses: tuple[float | None, ...]) -> None:
+        self._journal.keep_curve(run.experiment, run.number, losses)
+        self._curves[run.experiment, run.number] = losses
 
     def _read(self, run: Run) -> None:
         setup = self._journal.setup(run.setup) or {}
         directory = self._lab.run_directory(run.experiment, run.number)
         course = read_course(directory, float(setup.get("budget_seconds") or 0.0))
         if course is not None:
-            self._journal.keep_curve(run.experiment, run.number, course.ended())
+            self._keep(run, course.ended())
 
     def _without_curve(self) -> list[Run]:
-        """Return the scored runs of the tag that left no curve but for their directory, newest
-        last: the base of the next one is likelier among them."""
-        kept = self._journal.curves(self._tag)
+        """Return the scored runs of the tag whose curve is in their directory only.
+
+        The newest come last and are read first: the next base is likeliest among them.
+        """
         return [
             run
             for own in self._tree.of(self._tag).values()
             for run in own.scored
-            if (run.experiment, run.number) not in kept
+            if (run.experiment, run.number) not in self._curves
             and self._lab.run_directory(run.experiment, run.number).is_dir()
         ]
 

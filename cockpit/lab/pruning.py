@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from cockpit.core.experiment import Experiment, Run
-from cockpit.core.hindsight import Case, Proof, cases, hindsight, proof
+from cockpit.core.hindsight import Case, Curves, Proof, cases, hindsight, proof
 from cockpit.core.pruning import Course
 from cockpit.lab.journal import Journal
 from cockpit.lab.metrics import MetricsTail, Step
@@ -65,12 +65,18 @@ class PruningState:
         }
 
 
-def known_cases(journal: Journal, tree: Tree, tag: str) -> tuple[list[Case], float | None]:
-    """Return the runs of a tag that teach the rule something, and the noise they are seen in."""
+def known_cases(
+    journal: Journal, tree: Tree, tag: str, curves: Curves | None = None
+) -> tuple[list[Case], float | None]:
+    """Return the runs of a tag that teach the rule something, and the noise they are seen in.
+
+    `curves` are those of the journal, where somebody has them at hand.
+    """
     sigma = tree.noise(tag).sigma
     if sigma is None:
         return [], None
-    return cases(tree.of(tag), journal.ordered(tag), journal.curves(tag), sigma), sigma
+    curves = curves if curves is not None else journal.curves(tag)
+    return cases(tree.of(tag), journal.ordered(tag), curves, sigma), sigma
 
 
 def pruning_state(
