@@ -87,6 +87,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     add("status", "how the night stands", looking)
     log = add("log", "every experiment, oldest first", looking)
     log.add_argument("--tag", dest="only_tag", metavar="TAG", help="only this tag's")
+    _add_report(add, looking)
     show = add("show", "one experiment: its story, or its diff", looking)
     show.add_argument("id", type=_experiment_id, metavar="ID")
     show.add_argument("--diff", action="store_true", help="its change of train.py")
@@ -159,6 +160,20 @@ def _export(text: str) -> str:
         return text
     raise argparse.ArgumentTypeError(
         f"{text} is neither the id of an experiment nor a file that ends in .tsv"
+    )
+
+
+def _add_report(
+    add: Callable[..., argparse.ArgumentParser], looking: argparse.ArgumentParser
+) -> None:
+    """Add the verb that tells a tag's whole story."""
+    report = add("report", "the morning report: Markdown, a page and a picture", looking)
+    report.add_argument("--tag", dest="only_tag", metavar="TAG", help="of which (default: newest)")
+    report.add_argument(
+        "--out",
+        metavar="DIR|FILE|-",
+        help="where to; a FILE.md, .html or .png alone, - prints the Markdown "
+        "(default: .cockpit/reports/TAG-DATE)",
     )
 
 

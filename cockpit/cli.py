@@ -215,6 +215,27 @@ def log(given: argparse.Namespace) -> int:
     return DONE
 
 
+def morning(given: argparse.Namespace) -> int:
+    """Write the report of a tag and print where it is, or print the report itself."""
+    from cockpit.reports.figures import night_report
+
+    lab = _lab(given)
+    report = night_report(lab, given.only_tag)
+    out = None if given.out in (None, "-") else Path(given.out).expanduser()
+    if given.json:
+        print(json.dumps(report.as_json(), default=str))
+    elif given.out == "-":
+        from cockpit.reports.writing import as_markdown
+
+        print(as_markdown(report), end="")
+    else:
+        from cockpit.reports.writing import write
+
+        for path in write(lab, report, out):
+            print(path)
+    return DONE
+
+
 def show(given: argparse.Namespace) -> int:
     """Print one experiment: its story, or its diff."""
     from cockpit import report, words
@@ -424,6 +445,7 @@ VERBS: dict[str, Verb] = {
     "ask": ask,
     "status": status,
     "log": log,
+    "report": morning,
     "show": show,
     "findings": findings,
     "score": score,

@@ -55,7 +55,7 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
     setup = next((t.setup for t in tags if t.name == tag), None)
     own = list(tree.of(tag).values()) if tree and tag else []
     state = engine_state(lab, row)
-    at = _now(row, state)
+    at = counted_until(row, state)
     noise = tree.noise(tag) if tree and tag else None
     baseline = tree.baseline(tag) if tree and tag else None
     best = tree.best(tag) if tree and tag else None
@@ -84,7 +84,7 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
         "ledger": {name: round(seconds, 3) for name, seconds in total(ledgers, at).items()},
         "pruning": _pruning(journal, tree, tag, night) if journal and tree and tag else None,
         "slots": len(ledgers),
-        "elapsed_seconds": round(_elapsed(night, row, at), 3),
+        "elapsed_seconds": round(elapsed(night, row, at), 3),
         "proposer": night.options.get("proposer") if night else None,
         **_cost(journal.calls(night.id) if journal and night else []),
         "proposers": _shares(journal, tree, tag) if journal and tree and tag else [],
@@ -160,7 +160,7 @@ def score(lab: Lab) -> dict[str, Any]:
     }
 
 
-def _now(row: EngineRow | None, state: str) -> float:
+def counted_until(row: EngineRow | None, state: str) -> float:
     """Return the monotonic time up to which the ledger counts: a live engine's is now."""
     if row is None:
         return 0.0
@@ -168,7 +168,8 @@ def _now(row: EngineRow | None, state: str) -> float:
     return time.monotonic() if live else row.monotonic
 
 
-def _elapsed(night: Night | None, row: EngineRow | None, at: float) -> float:
+def elapsed(night: Night | None, row: EngineRow | None, at: float) -> float:
+    """Return the seconds of a night so far, or in all; `at` is what `counted_until` gives."""
     if night is None:
         return 0.0
     if row is None or night.ended_at is not None or row.night != night.id:

@@ -1,0 +1,273 @@
+"""The progress picture: one drawing, for the PNG and, wide and narrow, for the page.
+
+matplotlib is imported here and nowhere else, inside the functions: it takes half a second. No
+display, no fonts from elsewhere, and nothing of a title is read as a formula.
+"""
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cockpit.core.experiment import Status
+from cockpit.core.progress import Point, Progress
+from cockpit.core.quoting import one_line
+from cockpit.reports.inline import inline
+from cockpit.reports.labels import name_steps
+from cockpit.reports.palette import LIGHT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PNG_DPI = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a drawing is, and what fits on it."""
+
+    name: str
+    width: float
+    """Inches."""
+    height: float
+    text: float
+    """Points."""
+    title_characters: int
+    """Of the names of kept changes; 0: none, their numbers alone."""
+    legend_columns: int
+
+
+WIDE = Shape("wide", 10.4, 5.0, 8.6, 30, 10)
+NARROW = Shape("narrow", 3.7, 4.1, 8.6, 0, 3)
+
+MARKS: dict[str, tuple[str, str, float]] = {
+    "discarded": ("x", "discarded", 4.0),
+    "stopped": ("s", "stopped", 3.6),
+    "invalid": (r"$\oslash$", "invalid", 6.0),
+    "crashed": (r"$!$", "crashed", 6.5),
+    "borderline": (r"$?$", "borderline", 6.5),
+    "unsound": ("o", "kept", 4.6),
+    "kept": ("o", "kept", 5.2),
+    "baseline": ("s", "ink", 5.4),
+    "best": ("*", "best", 11.0),
+}
+"""Marker, role of its colour and size of each kind, in the order in which they are drawn: the
+same signs as on the screen, so that no kind is told by its colour alone."""
+NAMES = {"borderline": "borderline: yours", "unsound": "kept, unsound"}
+DENSE = 150
+"""Experiments from which on the marks of what was not kept shrink."""
+
+
+def prepare(directory: Path) -> None:
+    """Have matplotlib keep its cache of fonts in `directory`, unless it was told where.
+
+    Its own place is in the home directory, which may not be writable.
+    """
+    os.environ.setdefault("MPLCONFIGDIR", str(directory))
+
+
+def png(progress: Progress, title: str) -> bytes:
+    """Return the wide drawing with a heading, on light paper."""
+    figure = _draw(progress, WIDE, one_line(title, 120))
+    return _saved(figure, "png", dpi=PNG_DPI, facecolor=LIGHT["paper"])
+
+
+def svg(progress: Progress, shape: Shape) -> str:
+    """Return a drawing as an element of a page: its colours are the page's, as is its font."""
+    drawn = _saved(_draw(progress, shape, ""), "svg", transparent=True).decode()
+    return inline(drawn, shape.name)
+
+
+def _saved(figure: "Figure", kind: str, **how: Any) -> bytes:
+    import matplotlib
+
+    out = io.BytesIO()
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": f"{figure.get_figwidth()}"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # A title may have signs that the font lacks: they become boxes, nothing worse.
+        warnings.simplefilter("ignore", UserWarning)
+        # No date and no maker: the same night gives the same file.
+        metadata: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None}
+        figure.savefig(out, format=kind, metadata=metadata, **how)
+    return out.getvalue()
+
+
+# ---- drawing -----------------------------------------------------------------------------------
+
+
+def _draw(progress: Progress, shape: Shape, title: str) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(shape.width, shape.height), layout="constrained")
+    unscored = [p for p in progress.points if p.val_bpb is None]
+    lanes = len(unscored) > 0
+    grid = figure.add_gridspec(
+        2 if lanes else 1, 1, height_ratios=(12, 1) if lanes else None, hspace=0.02
+    )
+    axes = figure.add_subplot(grid[0])
+    _frame(axes, progress, shape)
+    _line(axes, progress)
+    _points(axes, progress)
+    if title:
+        axes.set_title(
+            title, loc="left", color=LIGHT["ink"], fontsize=shape.text + 2.5, pad=26,
+            parse_math=False,
+        )  # fmt: skip
+    below = axes
+    if lanes:
+        below = figure.add_subplot(grid[1], sharex=axes)
+        _lane(below, progress, shape)
+        axes.tick_params(labelbottom=False)
+    _places(below, progress, shape)
+    if axes.get_legend_handles_labels()[0] or lanes:
+        _legend(axes, below, shape)
+    figure.draw_without_rendering()  # the labels need to know where everything has come to lie
+    name_steps(axes, progress, shape.text, shape.title_characters)
+    return figure
+
+
+def _frame(axes: "Axes", progress: Progress, shape: Shape) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    count = len(progress.points)
+    span = progress.high - progress.low
+    digits = 4 if span < 0.05 else 3 if span < 0.5 else 2
+    axes.set_ylim(progress.low, progress.high)
+    axes.set_xlim(-0.02 * count - 0.6, 1.01 * count - 0.4 if count else 1)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{digits}f}"))
+    axes.set_ylabel("val_bpb, lower is better", color=LIGHT["muted"], fontsize=shape.text)
+    axes.grid(axis="y", color=LIGHT["grid"], linewidth=0.8)
+    _quiet(axes, shape)
+    if not any(p.val_bpb is not None for p in progress.points):
+        said = "nothing measured yet" if progress.points else "no experiments yet"
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", color=LIGHT["muted"])
+
+
+def _quiet(axes: "Axes", shape: Shape) -> None:
+    axes.set_axisbelow(True)
+    axes.patch.set_alpha(0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(LIGHT["grid"])
+    axes.tick_params(colors=LIGHT["muted"], labelsize=shape.text, length=0, pad=5)
+
+
+def _places(axes: "Axes", progress: Progress, shape: Shape) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    points = progress.points
+
+    def number(place: float, _: Any) -> str:
+        at = round(place)
+        return f"#{points[at].id}" if 0 <= at < len(points) and abs(at - place) < 0.01 else ""
+
+    axes.xaxis.set_major_locator(MaxNLocator(10 if shape.title_characters else 5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(number))
+    axes.set_xlabel("experiment", color=LIGHT["muted"], fontsize=shape.text)
+
+
+def _line(axes: "Axes", progress: Progress) -> None:
+    """Draw the baseline, the running best, and the noise around it."""
+    if not progress.steps:
+        return
+    places = [place for place, _ in progress.steps] + [len(progress.points) - 0.5]
+    scores = [score for _, score in progress.steps] + [progress.steps[-1][1]]
+    if progress.sigma:
+        low, high = ([s + sign * progress.sigma for s in scores] for sign in (-1, 1))
+        axes.fill_between(
+            places, low, high, step="post", color=LIGHT["band"], linewidth=0, label="± noise (1σ)"
+        )
+    axes.step(
+        places, scores, where="post", color=LIGHT["line"], linewidth=1.6, label="running best"
+    )
+    if (first := progress.baseline) is not None and first.val_bpb is not None:
+        axes.axhline(first.val_bpb, color=LIGHT["muted"], linewidth=0.8, linestyle=(0, (1, 3)))
+
+
+def _kind(point: Point, best: int | None) -> str:
+    if point.id == best and not point.baseline:
+        return "best"
+    if point.baseline:
+        return "baseline"
+    if point.status is Status.KEPT:
+        return "kept" if point.sound else "unsound"
+    return str(point.status)
+
+
+def _by_kind(progress: Progress, *, scored: bool) -> dict[str, list[Point]]:
+    kinds: dict[str, list[Point]] = {kind: [] for kind in MARKS}
+    for point in progress.points:
+        if (point.val_bpb is not None) is scored:
+            kinds[_kind(point, progress.best)].append(point)
+    return {kind: points for kind, points in kinds.items() if points}
+
+
+def _points(axes: "Axes", progress: Progress) -> None:
+    for kind, points in _by_kind(progress, scored=True).items():
+        inside = [(p.place, p.val_bpb or 0.0) for p in points if _within(progress, p)]
+        _marks(axes, progress, kind, inside)
+    low, high = progress.low, progress.high
+    scored = [p for p in progress.points if p.val_bpb is not None]
+    for sign, edge, above in (("^", high, True), ("v", low, False)):
+        off = [p for p in scored if p.val_bpb is not None and (p.val_bpb > high) is above]
+        off = [p for p in off if not _within(progress, p)]
+        if off:
+            axes.plot(
+                [p.place for p in off], [edge] * len(off), linestyle="", marker=sign,
+                markersize=4.5 * _shrunk(progress), color=LIGHT["discarded"], clip_on=False,
+                markeredgewidth=0, label="beyond the scale" if above else None,
+            )  # fmt: skip
+
+
+def _within(progress: Progress, point: Point) -> bool:
+    return point.val_bpb is not None and progress.low <= point.val_bpb <= progress.high
+
+
+def _shrunk(progress: Progress) -> float:
+    count = max(1, len(progress.points))
+    return float(min(1.0, max(0.4, (DENSE / count) ** 0.35)))
+
+
+def _marks(axes: "Axes", progress: Progress, kind: str, at: list[tuple[int, float]]) -> None:
+    marker, role, size = MARKS[kind]
+    if kind in ("discarded", "stopped", "unsound", "kept"):
+        size *= _shrunk(progress)
+    hollow = kind in ("unsound", "stopped")
+    axes.plot(
+        [place for place, _ in at], [score for _, score in at], linestyle="", marker=marker,
+        markersize=size, label=NAMES.get(kind, kind), color=LIGHT[role],
+        markerfacecolor="none" if hollow else LIGHT[role],
+        markeredgewidth=1.0 if hollow or kind == "discarded" else 0.5,
+    )  # fmt: skip
+
+
+def _lane(axes: "Axes", progress: Progress, shape: Shape) -> None:
+    """Draw those without a score in a lane of their own."""
+    for kind, points in _by_kind(progress, scored=False).items():
+        _marks(axes, progress, kind, [(p.place, 0.0) for p in points])
+    axes.set_ylim(-1, 1)
+    axes.set_yticks([0.0], ["no score"])
+    _quiet(axes, shape)
+
+
+def _legend(axes: "Axes", below: "Axes", shape: Shape) -> None:
+    from matplotlib.lines import Line2D
+
+    handles: dict[str, Any] = {}
+    for each in (axes, below):
+        for handle, name in zip(*each.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    legend = axes.legend(
+        handles.values(), handles.keys(), loc="lower left", bbox_to_anchor=(-0.01, 1.0),
+        ncols=min(len(handles), shape.legend_columns), frameon=False, fontsize=shape.text - 0.4,
+        labelcolor=LIGHT["muted"], handlelength=1.1, handletextpad=0.5, columnspacing=1.3,
+        borderpad=0.2,
+    )  # fmt: skip
+    for drawn in legend.legend_handles:
+        if isinstance(drawn, Line2D) and drawn.get_marker() != "None":
+            drawn.set_markersize(max(5.0, min(9.0, drawn.get_markersize())))
