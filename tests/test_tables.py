@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit import report, tables, words
+from cockpit import inbox, report, tables, words
 from cockpit.cli import USAGE, main
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.lab import template
@@ -193,6 +193,17 @@ def test_the_screen_shows_imported_experiments(lab: Lab) -> None:
         assert details is not None
         assert (details.diff, details.curve, details.log) == ((), (), ())
     client.close()
+
+
+@pytest.mark.parametrize("verb", ["replicate", "rerun", "branch"])
+def test_nothing_of_a_table_can_be_run_or_grown_from(lab: Lab, verb: str) -> None:
+    tables.import_table(lab, file(lab))
+    for number in range(6):
+        with (
+            inbox.opened(lab) as journal,
+            pytest.raises(LabError, match=f"#{number} was imported from a table"),
+        ):
+            inbox.send(lab, journal, verb, {"id": number})
 
 
 def test_at_the_command_line_a_table_goes_in_and_out(

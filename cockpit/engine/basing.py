@@ -24,7 +24,7 @@ class Basing:
         pinned = self._tree.pins.get(tag)
         if number is None:
             return self._give_back(tag, pinned, author)
-        own = self._outcomes.known(number)
+        own = self._outcomes.tried_here(number)
         if why := self._why_not(own, tag):
             raise DecisionError(f"#{own.id} can't be the base: {why}")
         if own.id == pinned:

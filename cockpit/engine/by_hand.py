@@ -43,7 +43,7 @@ class ByHand:
 
     def replicate(self, number: object, author: str) -> str:
         """Ask for one more run of a measured experiment, with a new seed."""
-        own = self._outcomes.known(number)
+        own = self._outcomes.tried_here(number)
         if own.status is Status.QUEUED:
             raise DecisionError(f"#{own.id} waits in the queue: its first run comes when it is due")
         if own.status is Status.RUNNING:
@@ -63,7 +63,7 @@ class ByHand:
 
         Its change becomes another experiment, on the present base.
         """
-        own = self._outcomes.known(number)
+        own = self._outcomes.tried_here(number)
         if own.status is Status.QUEUED:
             raise DecisionError(
                 f"#{own.id} waits in the queue, it runs all the same: `cockpit first {own.id}`"

@@ -7,7 +7,7 @@ from cockpit.core.experiment import Experiment, Status
 from cockpit.core.tree import sound_ids
 from cockpit.engine.judging import Judging, suspect_of
 from cockpit.lab.journal import Journal
-from cockpit.lab.rows import DecisionEvent
+from cockpit.lab.rows import IMPORT, DecisionEvent
 from cockpit.lab.tree import Tree
 
 DONE = {
@@ -42,6 +42,13 @@ class Outcomes:
         own = self._tree.experiments.get(number) if isinstance(number, int) else None
         if own is None:
             raise UnknownExperimentError(f"there is no experiment #{number}")
+        return own
+
+    def tried_here(self, number: object) -> Experiment:
+        """Return an experiment that has a change to run; raises `DecisionError`."""
+        own = self.known(number)
+        if own.proposer == IMPORT:
+            raise DecisionError(f"#{own.id} was imported from a table: there is nothing to run")
         return own
 
     def present_tag(self) -> str:
