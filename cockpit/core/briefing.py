@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cockpit.core.effects import Effects
 from cockpit.core.experiment import Hint
 from cockpit.core.noise import Noise
 
@@ -47,6 +48,8 @@ class HistoryEntry:
     """Its change as lines of a diff; empty where it is left out."""
     log: tuple[str, ...] = ()
     """The last lines of a crashed run's log: untrusted."""
+    gain: float | None = None
+    """The honest change of val_bpb: what a replication would find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Briefing:
     setup: Mapping[str, Any] = field(default_factory=dict)
     """The measuring setup: budget, device, corpus and the rest, by name."""
     noise: Noise = Noise(None, 0, 0)  # noqa: RUF009 frozen
+    effects: tuple[float, ...] = Effects().learned
+    """What changes have done so far: see `core.effects`."""
     constraints: tuple[str, ...] = ()
     dynamics: tuple[str, ...] = ()
     """How the training of the last scored run went, in lines."""
@@ -144,7 +149,7 @@ class Briefing:
         for name, kind in ONE.items():
             if given.get(name) is not None:
                 given[name] = _made(kind, given[name])
-        for name in ("constraints", "dynamics"):
+        for name in ("constraints", "dynamics", "effects"):
             given[name] = tuple(given.get(name) or ())
         return cls(**given)
 

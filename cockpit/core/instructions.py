@@ -8,7 +8,7 @@ from textwrap import fill
 
 from cockpit.core import permitted
 from cockpit.core.guard import LARGEST_BYTES
-from cockpit.core.judge import ASK_ABOVE, KEEP_ABOVE, KEEP_RUNS
+from cockpit.core.judge import DROP_BELOW, KEEP_FROM, LINES_PER_SIGMA, MANY_LINES, REPLICATES
 from cockpit.core.refusals import LONGEST_TEXT, MOST_VALUES
 
 _OWN = permitted.THIRD_PARTY | {"harness", "torch", "triton", "numpy"}
@@ -37,10 +37,12 @@ RULES = f"""\
    by how much. Most ideas gain nothing; your predictions are held against the results.
 3. Read the history first. Do not repeat what was tried. Where you come back to something, say what
    is different now. Build on what was kept, and on what the training dynamics show.
-4. Aim at what can be measured. A change is kept when it is better than its base with a probability
-   of {KEEP_ABOVE:.0%} over at least {KEEP_RUNS} runs, given the noise; from {ASK_ABOVE:.0%} on \
-a person decides; what is
-   below is discarded. A gain below the noise is not seen, however real.
+4. Aim at what can be measured. A change is kept when it is truly better than its base with a
+   probability of {KEEP_FROM:.0%}, given the noise and how rarely a change gains at all; below \
+{DROP_BELOW[0]:.0%} it
+   is discarded, between them it is run again, {REPLICATES} times at most. A gain below the noise is
+   not seen, however real. {MANY_LINES} added lines of code and more have to gain the noise's
+   standard deviation for every {LINES_PER_SIGMA} lines; fewer lines at an equal score are kept.
 5. It must run at the first try: every name defined, shapes, dtypes and devices right, no use left
    of what you removed, safe under torch.compile, within the memory. A crash costs a slot and
    teaches little.

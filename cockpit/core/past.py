@@ -15,9 +15,9 @@ from cockpit.core.pruning import PRUNED
 
 OPEN = (Status.QUEUED, Status.RUNNING)
 FAILED = (Status.CRASHED, Status.INVALID)
-NEAR_FROM = 0.7
+NEAR_FROM = 0.25
 """Probability of being better from which a discarded experiment counts as a near miss: of
-changes that do nothing, three in ten come as far, of gains of one sigma six."""
+changes that do nothing, three in ten come as far with one run, of gains of one sigma six."""
 RULED = "P(better)"
 """Stands in a reason that is the rule's own: it repeats the figures."""
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from cockpit.core.briefing import Briefing, Exchange
 from cockpit.core.calibration import calibration, told
 from cockpit.core.detectable import smallest_gain
+from cockpit.core.effects import Effects
 from cockpit.core.experiment import Status
 from cockpit.core.findings import divided
-from cockpit.core.judge import ASK_ABOVE, KEEP_ABOVE, KEEP_RUNS, signed
+from cockpit.core.judge import DROP_BELOW, KEEP_FROM, REPLICATES, signed
 from cockpit.core.past import Past, judged
 from cockpit.core.quoting import clean, fenced, last_lines, one_line, size
 
@@ -51,18 +52,21 @@ def _noise(briefing: Briefing, base_runs: int) -> str:
         return "Noise: not known yet, so that small gains can't be told from nothing."
     known = (
         f"Noise: two runs of the same code differ by chance; the standard deviation of val_bpb is "
-        f"{noise.sigma:.4f}, estimated from {_runs(noise.runs)} "
-        f"({_counted(noise.degrees, 'degree')} of freedom)."
+        f"{noise.sigma:.4f}, estimated from a stated prior and {_runs(noise.runs)}."
     )
-    seen = smallest_gain(noise, base_runs, 1, ASK_ABOVE)
-    kept = smallest_gain(noise, base_runs, KEEP_RUNS, KEEP_ABOVE)
+    effects = Effects(briefing.effects)
+    nothing, gain, harm = effects.shares
+    kept = smallest_gain(noise, effects, base_runs, 1, KEEP_FROM)
+    seen = smallest_gain(noise, effects, base_runs, 1, DROP_BELOW[0])
     if seen is None or kept is None:
         return known
     return (
-        f"{known} Against this base a change is kept from a measured gain of {kept:.4f} on over "
-        f"{_runs(KEEP_RUNS)}, and discarded at once where its first run gains less than "
-        f"{seen:.4f}. An idea that you expect to gain less than that can't be told from none: "
-        "join it with what shares its mechanism, or look for a larger one."
+        f"{known} Of the changes so far about {gain:.0%} gained, {nothing:.0%} did nothing and "
+        f"{harm:.0%} harmed. Against this base a change is kept at once where its first run "
+        f"measures a gain of {kept:.4f} or more, and discarded at once below {seen:.4f}; between "
+        f"them it is run again, {_counted(REPLICATES, 'time')} at most. An idea that you expect to "
+        "gain less can't be told from none: join it with what shares its mechanism, or look for a "
+        "larger one."
     )
 
 

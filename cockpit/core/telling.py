@@ -40,8 +40,9 @@ def whole(past: Past, e: HistoryEntry, in_base: frozenset[int]) -> str:
     lines = [told(past, e, HYPOTHESIS, in_base)]
     if e.val_bpb is not None:
         chance = f", P(better) {e.probability:.2f}" if e.probability is not None else ""
+        honest = f", honest gain {signed(e.gain)}" if e.gain is not None else ""
         runs = f"{e.runs} run{'s'[: e.runs != 1]}"
-        lines.append(f"    val_bpb {e.val_bpb:.4f} over {runs}{chance}, parent #{e.parent}")
+        lines.append(f"    val_bpb {e.val_bpb:.4f} over {runs}{honest}{chance}, parent #{e.parent}")
     lines += [f"    {row}" for row in kept_lines(e.diff, DIFF_LINES)]
     if e.status in FAILED:
         lines += [f"    | {row}" for row in last_lines(e.log)]

@@ -44,41 +44,15 @@ def baseline(experiments: Iterable[Experiment], tag: str) -> Experiment | None:
     return next((e for e in experiments if e.tag == tag and e.parent is None), None)
 
 
-def best(experiments: Mapping[int, Experiment], tag: str) -> Experiment | None:
-    """Return the sound kept experiment of `tag` with the lowest mean val_bpb, or None.
-
-    Of two with the same score the older one is the best.
-    """
-    sound = sound_ids(experiments)
-    kept = [
-        (score, e.id)
-        for e in experiments.values()
-        if e.tag == tag
-        and e.status is Status.KEPT
-        and e.id in sound
-        and (score := e.val_bpb) is not None
-    ]
-    return experiments[min(kept)[1]] if kept else None
-
-
-def base(experiments: Mapping[int, Experiment], tag: str, pinned: int | None) -> Experiment | None:
-    """Return what the next proposal edits: the best, or what grows best from the pinned one.
-
-    Of a pinned experiment's descendants those count that are kept with all between them and it.
-    """
-    if pinned is None or pinned not in experiments:
-        return best(experiments, tag)
-    grown = {pinned}
-    for number in sorted(experiments):
-        if experiments[number].parent in grown and experiments[number].status is Status.KEPT:
-            grown.add(number)
-    scores = [(s, n) for n in grown if (s := experiments[n].val_bpb) is not None]
-    return experiments[min(scores)[1]] if scores else experiments[pinned]
-
-
 def delta(experiments: Mapping[int, Experiment], experiment: Experiment) -> float | None:
     """Return mean val_bpb minus the parent's (negative is better), or None."""
     if experiment.parent is None or experiment.parent not in experiments:
         return None
     own, base = experiment.val_bpb, experiments[experiment.parent].val_bpb
     return own - base if own is not None and base is not None else None
+
+
+def queue_place(experiment: Experiment) -> tuple[float, int]:
+    """Return where an experiment stands in the queue: where a person has put it, or by its id."""
+    place = experiment.place
+    return (place if place is not None else float(experiment.id), experiment.id)

@@ -9,7 +9,6 @@ from cockpit.core.briefing import Briefing, Exchange, HistoryEntry, version_of
 from cockpit.core.constants import Value
 from cockpit.core.edits import diff_lines
 from cockpit.core.experiment import Experiment, Proposal, Status
-from cockpit.core.judge import probability_better
 from cockpit.core.noise import Noise
 from cockpit.core.setup import setup_line
 from cockpit.core.tree import delta
@@ -114,6 +113,7 @@ class Briefer:
             contract=self._told_contract(),
             setup=measuring.fields(self._opening.setup),
             noise=self._tree.noise(tag),
+            effects=self._tree.reckoning(tag).effects.learned,
             constraints=self._constraints,
             dynamics=(
                 *_figures(base),
@@ -173,22 +173,18 @@ class Briefer:
         own = self._tree.of(self._opening.tag)
         recent = set(list(own)[-DIFFS:])
         crashed = {e.id for e in [e for e in own.values() if e.status is Status.CRASHED][-LOGS:]}
-        noise = self._tree.noise(self._opening.tag)
         return tuple(
             self._entry(
                 e,
-                noise,
                 diff=e.id in recent or e.status is Status.KEPT,
                 log=e.id in crashed,
             )
             for e in own.values()
         )
 
-    def _entry(self, own: Experiment, noise: Noise, *, diff: bool, log: bool) -> HistoryEntry:
+    def _entry(self, own: Experiment, *, diff: bool, log: bool) -> HistoryEntry:
         proposal = self.proposal(own.id)
         experiments = self._tree.of(own.tag)
-        parent = experiments.get(own.parent) if own.parent is not None else None
-        chance = probability_better(own, parent, noise) if parent else None
         return HistoryEntry(
             id=own.id,
             parent=own.parent,
@@ -201,7 +197,8 @@ class Briefer:
             proposer=own.proposer,
             hypothesis=own.hypothesis,
             runs=len(own.scores),
-            probability=chance,
+            probability=own.probability,
+            gain=own.gain,
             predicted=proposal.predicted,
             diff=self.lines_of(proposal) if diff else (),
             log=self.log_of(own) if log else (),

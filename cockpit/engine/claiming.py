@@ -6,17 +6,19 @@ is still queued (its commit is used again) or a run without a process (given bac
 """
 
 import time
+from dataclasses import dataclass
 
 from cockpit.core import guard, queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
-from cockpit.engine.judging import BASELINE_RUNS, Judging
+from cockpit.core.tree import queue_place
+from cockpit.engine.judging import Judging
 from cockpit.engine.opening import Opening
 from cockpit.engine.running import Ended, Slot
 from cockpit.executors.base import Assignment
 from cockpit.lab.lab import Lab
 from cockpit.lab.repo import TRAIN_PY, Repo
-from cockpit.lab.rows import Night
+from cockpit.lab.rows import Night, Wanted
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -26,6 +28,15 @@ PROCESSES = 512
 """Of a run at one time; torch.compile alone starts one for each core, up to 32."""
 UNDER_WAY = ("running", "finished")
 """Runs that count towards those that an experiment needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A run that is to be made now."""
+
+    experiment: Experiment
+    wish: Wanted | None = None
+    """What asked for it, where the experiment's verdict does not need it."""
 
 
 class Claiming:
@@ -60,9 +71,18 @@ class Claiming:
     def measured(self) -> list[Experiment]:
         """Return what needs no run for its verdict, but perhaps an audit."""
         waiting = self._tree.with_status(
-            self._opening.tag, Status.RUNNING, Status.QUEUED, Status.KEPT
+            self._opening.tag, Status.RUNNING, Status.QUEUED, Status.KEPT, Status.BORDERLINE
         )
-        return [own for own in waiting if self._judging.due(own) in ("audit", "verdict")]
+        return [own for own in waiting if self._judging.due(own) in ("base", "audit", "verdict")]
+
+    def wished(self) -> list[Turn]:
+        """Return the runs that somebody has asked for and that can be made, oldest first."""
+        own = self._tree.of(self._opening.tag)
+        return [
+            Turn(own[wish.experiment], wish)
+            for wish in self._journal.wanted()
+            if wish.experiment in own and own[wish.experiment].commit is not None
+        ]
 
     def unfinished(self) -> list[Experiment]:
         """Return what this night has begun and that waits for a run, oldest first."""
@@ -71,58 +91,74 @@ class Claiming:
 
     def _waits(self, own: Experiment) -> bool:
         if own.parent is None:
-            return sum(run.state in UNDER_WAY for run in own.runs) < BASELINE_RUNS
+            return (
+                sum(run.state in UNDER_WAY for run in own.runs) < self._judging.rule.baseline_runs
+            )
         begun = own.status is Status.RUNNING or (own.claimed_at or 0.0) >= self._night.started_at
         return begun and self._judging.due(own) == "run"
 
-    def next(self, limit: int | None) -> Experiment | None:
+    def next(self, limit: int | None) -> Turn | None:
         """Return what should run next; nothing new once `limit` experiments are claimed.
 
-        First the baseline, alone until it is measured; then what has begun; then what a person
-        ordered; then the queue.
+        First the baseline, alone until it is measured; then what has begun; then the runs that
+        were asked for; then what a person ordered; then the queue.
         """
-        unfinished = self.unfinished()
-        if unfinished:
-            return unfinished[0]
-        if not self.baseline_done or (limit is not None and self.claimed >= limit):
+        if unfinished := self.unfinished():
+            return Turn(unfinished[0])
+        if not self.baseline_done:
+            return None
+        if wished := self.wished():
+            return wished[0]
+        if limit is not None and self.claimed >= limit:
             return None
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
-        due = [own for own in queued if self._judging.due(own) == "run"]
+        due = [own for own in sorted(queued, key=queue_place) if self._judging.due(own) == "run"]
         ordered = (own for own in due if self._journal.proposal(own.id).order is not None)
-        return next(ordered, due[0] if due else None)
+        first = next(ordered, due[0] if due else None)
+        return Turn(first) if first else None
 
-    def start(self, slot: Slot, own: Experiment) -> Ended | None:
-        """Commit an experiment on its parent and start a run of it.
+    def start(self, slot: Slot, turn: Turn) -> Ended | None:
+        """Commit an experiment on its parent, where it has no commit yet, and start a run of it.
 
         Returns the run where it could not begin. Raises `ApplyError` when its change does
         not apply to the base any more, or changes nothing there.
         """
+        own, wish = turn.experiment, turn.wish
         base = self._tree.base(self._opening.tag) if own.parent is not None else None
         train_py = self._train_py(own, base)
         commit = own.commit or self._commit(own, base, train_py)
         run = Run(
             experiment=own.id,
             number=len(own.runs) + 1,
-            seed=self._opening.seed + SEED_STRIDE * own.id + len(own.runs),
+            seed=self._seed(own, wish),
             setup=self._opening.setup.hash,
             slot=slot.number,
             state="running",
             started_at=time.time(),
+            purpose=wish.purpose if wish else "verdict",
         )
         with self._journal.transaction():
-            if own.status is Status.QUEUED:
+            if own.status is Status.QUEUED and wish is None:
                 self._journal.decide(
                     own.id, after(own.status, Event.CLAIM), Verdict(Event.CLAIM, "its turn")
                 )
             if own.commit is None:
                 parent = base.id if base is not None else None
                 self._journal.change_experiment(own.id, commit_hash=commit, parent=parent)
-            if own.parent is not None and (own.claimed_at or 0.0) < self._night.started_at:
+            if wish is not None:
+                self._journal.grant(wish.id, run.number)
+            elif own.parent is not None and (own.claimed_at or 0.0) < self._night.started_at:
                 self._journal.change_night(self._night.id, claimed=self.claimed + 1)
                 self.claimed += 1
             self._journal.add_run(run)
         self._tree.refresh()
         return slot.start(run, self._assignment(run, train_py, slot))
+
+    def _seed(self, own: Experiment, wish: Wanted | None) -> int:
+        """Return the seed of an experiment's next run: the one asked for, or a new one."""
+        if wish is not None and wish.seed is not None:
+            return wish.seed
+        return self._opening.seed + SEED_STRIDE * own.id + len(own.runs)
 
     def _train_py(self, own: Experiment, base: Experiment | None) -> str:
         """Return the text of an experiment: its commit's, or its change applied to the base."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from cockpit.core.constraints import Constraint
+from cockpit.core.judge import REPLICATES, Policy
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine import recovery
 from cockpit.engine.auditing import Auditing
@@ -33,6 +34,7 @@ from cockpit.engine.loop import Limits, Loop
 from cockpit.engine.opening import Opening, open_night
 from cockpit.engine.program_watch import ProgramWatch
 from cockpit.engine.pruning import Pruning
+from cockpit.engine.rule import BASELINE_RUNS, Rule
 from cockpit.engine.running import Slot
 from cockpit.engine.spending import Spending
 from cockpit.engine.staffing import Staff
@@ -126,7 +128,16 @@ def _night(
     limit_gb = settings.checkpoint_limit_gb or DEFAULT_LIMIT_GB
     constraints = [Constraint.parse(text) for text in settings.constraints or ()]
     checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
-    judging = Judging(journal, repo, tree, checkpoints, constraints)
+    rule = Rule(
+        journal,
+        repo,
+        tree,
+        constraints,
+        Policy(settings.policy or Policy.AUTO),
+        REPLICATES if settings.replicates is None else settings.replicates,
+        settings.calibrate or BASELINE_RUNS,
+    )
+    judging = Judging(journal, repo, tree, checkpoints, rule)
     hand = Hand.of(journal, repo, tree, judging)
     with contextlib.ExitStack() as closing:
         claimed = closing.enter_context(claim_devices(lab, settings))
@@ -184,7 +195,7 @@ def _night(
             if version := brief.changed():
                 loop.say(f"program.md has changed ({version}): the next proposal reads it")
             if offer := own_text.news():
-                loop.say(offer)
+                loop.say(offer, "offer")
             watch(loop)
 
         with _signals(loop, tell):
@@ -301,7 +312,7 @@ def tick_once(lab: Lab) -> None:
             tree.refresh()
             checkpoints = Checkpoints(lab, tree, 1e9 * DEFAULT_LIMIT_GB)
             repo = Repo(lab.root)
-            judging = Judging(journal, repo, tree, checkpoints)
+            judging = Judging(journal, repo, tree, checkpoints, Rule(journal, repo, tree))
             control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
             Commands(journal, Hand.of(journal, repo, tree, judging), control).take()
         finally:

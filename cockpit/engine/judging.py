@@ -4,12 +4,11 @@ The journal holds the truth; branch and note follow from it and are written agai
 whenever they are found to disagree, so that an engine killed between the two loses nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 from cockpit.core.clock import overtime
-from cockpit.core.constraints import Constraint
+from cockpit.core.disturbance import DISTURBED, MOST, disturbed
 from cockpit.core.experiment import (
     VERDICTS,
     Event,
@@ -19,10 +18,10 @@ from cockpit.core.experiment import (
     Verdict,
     after,
 )
-from cockpit.core.judge import judge
 from cockpit.core.pruning import PRUNED
 from cockpit.core.tree import delta
 from cockpit.engine.checkpoints import Checkpoints
+from cockpit.engine.rule import Rule
 from cockpit.engine.running import Ended
 from cockpit.lab.rebuild import note_of
 from cockpit.lab.repo import Repo
@@ -30,15 +29,17 @@ from cockpit.lab.rows import AuditRow
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
-BASELINE_RUNS = 2
-"""Runs of the baseline before anything is judged: the least from which a spread can be had."""
 AUDIT_ATTEMPTS = 2
 """An audit that could not be carried out is tried so often before a person is asked."""
+AGAIN = ("lost", "unstarted", "stopped", DISTURBED)
+"""Runs that came to nothing through no fault of their experiment's."""
 LOST_LIMIT = 3
 """A run lost this often counts as a crash of its experiment."""
 
 
-Due = Literal["run", "audit", "verdict"]
+Due = Literal["run", "base", "audit", "verdict"]
+"""`run`: another run of its own; `base`: one of its base has to be asked for."""
+AGAIN_DUE: dict[str, Due | None] = {"own": "run", "base": "base", "waits": None}
 
 
 class Judging:
@@ -50,9 +51,9 @@ class Judging:
         repo: Repo,
         tree: Tree,
         checkpoints: Checkpoints,
-        constraints: Sequence[Constraint] = (),
+        rule: Rule,
     ) -> None:
-        self._constraints = constraints
+        self.rule = rule
         self._checkpoints = checkpoints
         self._journal = journal
         self._repo = repo
@@ -69,10 +70,14 @@ class Judging:
         with self._journal.transaction():
             self._record(run)
             self._tree.refresh()
-            own = self._tree.experiments[run.experiment]
-            verdict = self._verdict(own, run, by_person)
-            if verdict is not None and own.status is Status.RUNNING:
-                self._decide(own, verdict)
+            own = self._undisturbed(run.experiment)
+            run = next(r for r in own.runs if r.number == run.number)
+            if own.status is Status.RUNNING:
+                verdict = self._verdict(own, run, by_person)
+                if verdict is not None:
+                    self._decide(own, verdict)
+            elif run.state in AGAIN and sum(r.state in AGAIN for r in own.runs) < LOST_LIMIT:
+                self._journal.want_again(run.experiment, run.number)
         self._tree.refresh()
         return self._tree.experiments[run.experiment]
 
@@ -83,6 +88,17 @@ class Judging:
             return run
         wrong = overtime(ended.clock_seconds, setup["budget_seconds"], ended.checkpoint_bytes)
         return replace(run, state="invalid", val_bpb=None, reason=wrong) if wrong else run
+
+    def _undisturbed(self, number: int) -> Experiment:
+        """Return an experiment whose runs that something else slowed down count no more."""
+        own = self._tree.experiments[number]
+        if sum(run.state == DISTURBED for run in own.runs) < MOST:
+            for run, told in disturbed(own.scored):
+                self._journal.change_run(
+                    number, run.number, state=DISTURBED, val_bpb=None, reason=told
+                )
+        self._tree.refresh()
+        return self._tree.experiments[number]
 
     def _record(self, run: Run) -> None:
         measured = (
@@ -105,7 +121,7 @@ class Judging:
             lost = sum(r.state == "lost" for r in own.runs)
             if lost >= LOST_LIMIT:
                 return Verdict(Event.CRASH, f"{reason} ({lost} times)")
-        if run.state in ("lost", "unstarted", "stopped"):
+        if run.state in AGAIN:
             return Verdict(Event.RETURN, reason)
         if run.state == "pruned":
             return Verdict(Event.DISCARD, PRUNED + reason)
@@ -117,7 +133,7 @@ class Judging:
 
     def _judged(self, own: Experiment) -> Verdict | None:
         """Return the verdict on what has been measured, None while a run or an audit is due."""
-        verdict = self._by_rule(own)
+        verdict = self.rule.of(own).verdict
         if verdict is None or verdict.event is not Event.KEEP:
             return verdict
         audit = self._audit_of(own)
@@ -128,27 +144,6 @@ class Judging:
         # It could not be carried out: a person may look. A baseline is that person's own text.
         return verdict if own.parent is None else Verdict(Event.ASK, audit.says)
 
-    def _by_rule(self, own: Experiment) -> Verdict | None:
-        """Return the keep rule's verdict on the scores, None while another run is due."""
-        if own.parent is not None:
-            base = self._tree.experiments[own.parent]
-            verdict = judge(own, base, self._tree.noise(own.tag)).verdict
-            return self._constrained(own, verdict)
-        if len(own.scores) < BASELINE_RUNS:
-            return None
-        sigma = self._tree.noise(own.tag).sigma
-        return Verdict(Event.KEEP, f"mean of {len(own.scores)} runs, noise ±{sigma:.4f}")
-
-    def _constrained(self, own: Experiment, verdict: Verdict | None) -> Verdict | None:
-        """Return the verdict, or that what would be kept breaks a constraint."""
-        if verdict is not None and verdict.event not in (Event.KEEP, Event.ASK):
-            return verdict
-        scored = [run for run in own.runs if run.val_bpb is not None]
-        for constraint in self._constraints:
-            if broken := constraint.broken_by(scored):
-                return Verdict(Event.DISCARD, f"it breaks a constraint: {broken}")
-        return verdict
-
     def due(self, own: Experiment) -> Due | None:
         """Return what an experiment waits for; None while it runs, and once it has its verdict.
 
@@ -156,25 +151,43 @@ class Judging:
         """
         if own.status is Status.KEPT and own.decided_by != "rule" and own.scores:
             return None if self._audit_of(own) else "audit"
-        if own.status not in (Status.RUNNING, Status.QUEUED):
+        if own.status not in (Status.RUNNING, Status.QUEUED) and not self._is_reopened(own):
             return None
         if any(run.state == "running" for run in own.runs):
             return None
         if not own.scores:
             return "run"
-        verdict = self._by_rule(own)
-        if verdict is None:
-            return "run"
-        return "audit" if verdict.event is Event.KEEP and not self._audit_of(own) else "verdict"
+        ruling = self.rule.of(own)
+        if ruling.verdict is None:
+            return AGAIN_DUE[ruling.again] if ruling.again else None
+        return (
+            "audit" if ruling.verdict.event is Event.KEEP and not self._audit_of(own) else "verdict"
+        )
+
+    def _is_reopened(self, own: Experiment) -> bool:
+        """Tell whether a run that somebody asked for has ended after an open verdict.
+
+        What was discarded for another reason than its score stays so, and what a person has
+        decided does.
+        """
+        if own.status is not Status.BORDERLINE or own.decided_by != "rule":
+            return False
+        last = max((run.ended_at or 0.0 for run in own.scored), default=0.0)
+        return last > (own.decided_at or 0.0)
 
     def conclude(self, number: int) -> Experiment:
         """Give an experiment that is due the verdict that follows from its runs and its audit."""
         self._tree.refresh()
         own = self._tree.experiments[number]
-        if self.due(own) == "verdict" and (verdict := self._judged(own)) is not None:
+        due = self.due(own)
+        if due == "base":
+            self.rule.ask_for_base(own)
+        elif due == "verdict" and (verdict := self._judged(own)) is not None:
             with self._journal.transaction():
                 self.claim_again(own)
-                self._decide(replace(own, status=Status.RUNNING), verdict)
+                if own.status is Status.QUEUED:
+                    own = replace(own, status=Status.RUNNING)
+                self._decide(own, verdict)
         elif own.status is Status.KEPT:
             audit = self._audit_of(own)
             if audit is not None and audit.outcome == "failed":
@@ -209,6 +222,13 @@ class Judging:
 
     def _decide(self, own: Experiment, verdict: Verdict) -> None:
         self._journal.decide(own.id, after(own.status, verdict.event), verdict)
+        if verdict.facts:
+            self._journal.change_experiment(
+                own.id,
+                probability=verdict.facts["probability"],
+                gain=verdict.facts["gain"],
+                gain_error=verdict.facts["gain_error"],
+            )
         self._unwritten.add(own.id)
 
     def refuse(self, experiment: Experiment, reason: str) -> Experiment:
@@ -277,5 +297,4 @@ class Judging:
 
 def suspect_of(own: Experiment) -> Run | None:
     """Return the run that an audit looks at: the one with the lowest score, if any has one."""
-    scored = [run for run in own.runs if run.val_bpb is not None]
-    return min(scored, key=lambda run: (run.val_bpb, run.number), default=None)
+    return min(own.scored, key=lambda run: (run.val_bpb, run.number), default=None)

@@ -136,6 +136,8 @@ class Loop:
     def _look_at_limits(self) -> None:
         if self.ending is not None or self._claiming.unfinished() or self._claiming.measured():
             return
+        if self._claiming.wished():
+            return
         experiments, seconds = self._limits.experiments, self._limits.seconds
         if seconds is not None and self.elapsed >= seconds:
             self.ending = f"the duration of {seconds:.0f} s is over"
@@ -325,9 +327,10 @@ class Loop:
 
     def _claim(self, slot: Slot) -> None:
         """Start the next run on an idle slot, if there is one to start."""
-        while own := self._claiming.next(self._limits.experiments):
+        while turn := self._claiming.next(self._limits.experiments):
+            own = turn.experiment
             try:
-                ended = self._claiming.start(slot, own)
+                ended = self._claiming.start(slot, turn)
             except ApplyError as error:
                 self._announce(self._judging.refuse(own, str(error)))
                 continue
@@ -356,10 +359,13 @@ class Loop:
             wanted = min(wanted, self._limits.experiments - self._claiming.claimed)
         self._proposing.fill(wanted, idle=free > 0)
 
-    def say(self, text: str) -> None:
-        """Tell a person something: on the terminal of `run`, and in the conversation."""
+    def say(self, text: str, role: str = "engine") -> None:
+        """Tell a person something: on the terminal of `run`, and in the conversation.
+
+        An `offer` stands on the screen until a person has answered it.
+        """
         self._tell(text)
-        self._journal.add_message("engine", "engine", text)
+        self._journal.add_message(role, "engine", text)
 
 
 def _told(own: Experiment, run: Run, due: Due | None) -> str:

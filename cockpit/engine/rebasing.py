@@ -1,7 +1,10 @@
 """What is queued moves to a base that has changed, or is proposed anew."""
 
+from dataclasses import replace
+
 from cockpit.core.applying import ApplyError, applied
-from cockpit.core.experiment import Experiment, Proposal, Status
+from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
+from cockpit.core.tree import queue_place
 from cockpit.engine.briefer import Briefer
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.known import KnownTexts
@@ -10,6 +13,7 @@ from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
 REAPPLIED = "re-applied to the new base #{}"
+TOGETHER = "#{} won on a base that had been left for #{} meanwhile: both changes together run next"
 
 
 class Rebasing:
@@ -39,6 +43,7 @@ class Rebasing:
         if self._looked_at == self._tree.revision:
             return []
         self._looked_at = self._tree.revision
+        self._bring_together()
         best = self._tree.base(self._tag)
         if best is None or best.commit is None:
             return []
@@ -50,6 +55,45 @@ class Rebasing:
         tried = [(own, self._move(own, best)) for own in moving]
         self._tree.refresh()
         return [(own, problem) for own, problem in tried if problem is not None]
+
+    def _bring_together(self) -> None:
+        """Have what won beside something else run on what the other has become.
+
+        Until it has, it is no base: the branch does not move to one win and lose the other.
+        """
+        if self._tag in self._tree.pins:
+            return
+        kept = self._tree.with_status(self._tag, Status.KEPT)
+        followed = {e.parent for e in kept}
+        ends = [e for e in kept if e.id not in followed and e.parent is not None]
+        if len(ends) < 2:
+            return
+        known, tried = self._tree.reckoning(self._tag), self._journal.reapplied()
+        for own in ends:
+            other = known.best_without(own.id)
+            later = other is not None and (own.decided_at or 0.0) > (other.decided_at or 0.0)
+            if other is not None and later and own.id not in tried and own.id in known.sound:
+                self._reapply(own, other)
+                self._tree.refresh()
+                return  # the next one against what is the base then
+
+    def _reapply(self, own: Experiment, base: Experiment) -> None:
+        """Queue a kept change once more, first, on a base that was kept meanwhile."""
+        proposal = replace(
+            self._briefer.proposal(own.id), reapplies=own.id, order=None, hints=(), predicted=None
+        )
+        queued = self._tree.with_status(self._tag, Status.QUEUED)
+        with self._journal.transaction():
+            number = self._journal.add_experiment(self._tag, base.id, proposal)
+            places = [queue_place(e)[0] for e in queued]
+            self._journal.change_experiment(number, place=min([number, *places]) - 1)
+            self._conversation.say("engine", TOGETHER.format(own.id, base.id), number)
+        try:
+            applied(proposal, self._briefer.text_of(base))
+        except ApplyError as error:
+            told = f"its change does not apply to #{base.id}: {error}".partition("\n")[0]
+            verdict = Verdict(Event.REFUSE, told)
+            self._journal.decide(number, after(Status.QUEUED, Event.REFUSE), verdict)
 
     def _move(self, own: Experiment, best: Experiment) -> str | None:
         """Move a queued experiment to a new base; return why it can't be."""

@@ -313,6 +313,21 @@ class Journal:
         found = self._db.execute("SELECT name, pinned FROM tag WHERE pinned IS NOT NULL")
         return dict(found.fetchall())
 
+    def put_off(self) -> set[int]:
+        """Return the kept experiments whose change is being measured on a newer base."""
+        found = self._db.execute(
+            "SELECT json_extract(proposal, '$.reapplies') FROM experiment "
+            "WHERE status IN ('queued', 'running')"
+        )
+        return {row[0] for row in found if row[0] is not None}
+
+    def reapplied(self) -> set[int]:
+        """Return the experiments whose change was tried again on a newer base."""
+        found = self._db.execute(
+            "SELECT DISTINCT json_extract(proposal, '$.reapplies') FROM experiment"
+        )
+        return {row[0] for row in found if row[0] is not None}
+
     def wanted(self) -> list[Wanted]:
         """Return the runs that were asked for and have not been made, oldest first."""
         return [
@@ -320,6 +335,17 @@ class Journal:
             for row in self._db.execute(
                 "SELECT id, experiment, purpose, why, author, at, seed, budget_seconds, run "
                 "FROM wanted WHERE run IS NULL AND NOT dropped ORDER BY id"
+            )
+        ]
+
+    def wishes(self, why: str) -> list[Wanted]:
+        """Return the runs that were asked for with this reason, made or not, oldest first."""
+        return [
+            Wanted(*row)
+            for row in self._db.execute(
+                "SELECT id, experiment, purpose, why, author, at, seed, budget_seconds, run "
+                "FROM wanted WHERE why = ? AND NOT dropped ORDER BY id",
+                (why,),
             )
         ]
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from cockpit.core import schedule as schedules
 from cockpit.core.constraints import Constraint, ConstraintError
+from cockpit.core.judge import Policy
 from cockpit.lab.lab import SettingsError
 from cockpit.lab.tags import valid_tag
 from cockpit.proposers.keys import Redactor
 
+MOST_REPAIRS, MOST_REPLICATES, MOST_CALIBRATING = 10, 20, 100
 SANDBOXES = ("auto", "bubblewrap", "user", "landlock", "none")
 
 
@@ -26,7 +28,8 @@ class Settings:
     budget_seconds: float | None = None
     """Training time of one run."""
     max_experiments: int | None = None
-    """End the night after so many, the first baseline not counted."""
+    """End the night after so many, the first baseline not counted; 0: nothing new, only what
+    somebody has asked for."""
     duration_seconds: float | None = None
     """Begin nothing new after this long."""
     proposer: str | None = None
@@ -89,9 +92,17 @@ class Settings:
     """Checkpoints that nobody needs any more are kept up to this."""
     constraints: tuple[str, ...] | None = None
     """Limits such as `peak_memory_gb <= 20`: what breaks one is not kept."""
+    policy: str | None = None
+    """Who decides what is neither a clear win nor a clear loss: see `core.judge.Policy`."""
+    replicates: int | None = None
+    """Further runs that one challenger is worth at most."""
+    calibrate: int | None = None
+    """Runs of the baseline before anything is judged."""
     prune: bool | None = None
     """Stop early what would almost surely be discarded (the default), once that has proved right
     in this lab."""
+    confirm_when_idle: bool | None = None
+    """Let a slot that waits for an idea confirm the gain of the best (the default)."""
     sandbox: str | None = None
     """`auto`, `bubblewrap`, `user`, `landlock` or `none`: what confines a training."""
 
@@ -173,6 +184,13 @@ def _count(value: object) -> int:
     return number
 
 
+def _count_or_none(value: object) -> int:
+    number = _whole(value)
+    if number < 0:
+        raise SettingsError(f"{value!r} is not a whole number of 0 or more")
+    return number
+
+
 def _positive(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise SettingsError(f"{value!r} is not a number above 0")
@@ -236,11 +254,22 @@ def _dollars(value: object) -> float:
     return dollars
 
 
-def _repairs(value: object) -> int:
-    number = _whole(value)
-    if not 0 <= number <= 10:
-        raise SettingsError(f"{value!r} is not a number of repairs from 0 to 10")
-    return number
+def _few(least: int, most: int) -> Callable[[object], int]:
+    """Return a reader of whole numbers from `least` to `most`."""
+
+    def read(value: object) -> int:
+        number = _whole(value)
+        if not least <= number <= most:
+            raise SettingsError(f"{value!r} is not a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def _policy(value: object) -> str:
+    if value not in list(Policy):
+        raise SettingsError(f"{value!r} is no policy: choose from {', '.join(Policy)}")
+    return str(value)
 
 
 def _proposer(value: object) -> str:
@@ -265,7 +294,7 @@ def _gpus(value: object) -> str:
 
 _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "budget": ("budget_seconds", parse_duration),
-    "max_experiments": ("max_experiments", _count),
+    "max_experiments": ("max_experiments", _count_or_none),
     "duration": ("duration_seconds", parse_duration),
     "proposer": ("proposer", _proposer),
     "model": ("model", _names),
@@ -276,7 +305,7 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "answer_tokens": ("answer_tokens", _count),
     "silence": ("silence_seconds", parse_duration),
     "think_ahead": ("think_ahead", _truth),
-    "repairs": ("repairs", _repairs),
+    "repairs": ("repairs", _few(0, MOST_REPAIRS)),
     "agent": ("agent", _no_secret),
     "agent_keys": ("agent_keys", _names),
     "agent_config": ("agent_config", _names),
@@ -297,7 +326,11 @@ _READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
     "disk_limit_gb": ("disk_limit_gb", _positive),
     "checkpoint_limit_gb": ("checkpoint_limit_gb", _positive),
     "constraints": ("constraints", _constraints),
+    "policy": ("policy", _policy),
+    "replicates": ("replicates", _few(0, MOST_REPLICATES)),
+    "calibrate": ("calibrate", _few(2, MOST_CALIBRATING)),
     "prune": ("prune", _truth),
+    "confirm_when_idle": ("confirm_when_idle", _truth),
     "sandbox": ("sandbox", _sandbox),
 }
 """By the name in `cockpit.toml` and on the command line: the field, and how it is read."""

@@ -1,8 +1,10 @@
 """All experiments of a lab in memory, kept fresh by asking only for what has changed."""
 
+from cockpit.core.effects import Effects
 from cockpit.core.experiment import Experiment, Status
-from cockpit.core.noise import Noise, pooled
-from cockpit.core.tree import base, baseline, best
+from cockpit.core.noise import Noise
+from cockpit.core.reckoning import Reckoning, noise_prior
+from cockpit.core.tree import baseline
 from cockpit.lab.journal import Journal
 
 
@@ -15,6 +17,8 @@ class Tree:
         self.experiments: dict[int, Experiment] = {}
         self.pins: dict[str, int] = {}
         """The base that a person has chosen, by tag."""
+        self._put_off: set[int] = set()
+        self._reckoned: dict[str, Reckoning] = {}
         self._of: dict[str, dict[int, Experiment]] = {}
         self._standing: dict[tuple[str, tuple[Status, ...]], list[Experiment]] = {}
 
@@ -30,6 +34,8 @@ class Tree:
             return False
         self.experiments.update(self._journal.experiments(self._revision))
         self.pins = self._journal.pins()
+        self._put_off = self._journal.put_off()
+        self._reckoned.clear()
         self._revision = revision
         self._of.clear()
         self._standing.clear()
@@ -46,17 +52,31 @@ class Tree:
         """Return the baseline of a tag, or None."""
         return baseline(self.of(tag).values(), tag)
 
+    def reckoning(self, tag: str) -> Reckoning:
+        """Return what the judge knows of a tag."""
+        if tag not in self._reckoned:
+            known = self._journal.tag(tag)
+            setup = self._journal.setup(known.setup) if known else None
+            carried = Effects.from_json(known.options.get("effects")) if known else None
+            self._reckoned[tag] = Reckoning(
+                self.of(tag), noise_prior(setup), carried, self._put_off
+            )
+        return self._reckoned[tag]
+
     def best(self, tag: str) -> Experiment | None:
-        """Return the sound kept experiment of a tag with the lowest score, or None."""
-        return best(self.of(tag), tag)
+        """Return the best of a tag: the sound kept one that is believed lowest, or None."""
+        return self.reckoning(tag).best
 
     def base(self, tag: str) -> Experiment | None:
-        """Return what the next proposal of a tag edits: the pinned one's best, or the best."""
-        return base(self.of(tag), tag, self.pins.get(tag))
+        """Return what the next proposal of a tag edits: the best, or what a person has pinned."""
+        pinned = self.pins.get(tag)
+        if pinned in self.of(tag):
+            return self.reckoning(tag).grown_from(pinned)
+        return self.best(tag)
 
     def noise(self, tag: str) -> Noise:
-        """Return the spread pooled over all replicates of a tag."""
-        return pooled(e.scores for e in self.of(tag).values())
+        """Return the spread of a tag: its prior, and all replicates."""
+        return self.reckoning(tag).noise
 
     def with_status(self, tag: str, *statuses: Status) -> list[Experiment]:
         """Return the experiments of a tag that stand at one of `statuses`, oldest first."""

@@ -173,6 +173,13 @@ class EngineJournal(Journal):
         """Say which run was made for a wish; None: it is still wanted after all."""
         self._update("wanted", "id", wanted, {"run": run})
 
+    def want_again(self, experiment: int, run: int) -> None:
+        """Say that a run that was made for a wish has come to nothing."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE wanted SET run = NULL WHERE experiment = ? AND run = ?", (experiment, run)
+            )
+
     def unwant(self, wanted: int) -> None:
         """Take a wish for a run back."""
         self._update("wanted", "id", wanted, {"dropped": 1})

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from cockpit.core.noise import FLOOR_BPB, pooled, student_cdf
+from cockpit.core.noise import FLOOR_BPB, Noise, NoisePrior, normal_cdf, pooled, student_cdf
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,39 @@ def test_pooling_finds_the_spread_whatever_the_means() -> None:
     assert noise.degrees == 800
     assert noise.sigma == pytest.approx(0.01, rel=0.08)
     assert pooled([groups[0]]).sigma == pytest.approx(statistics.stdev(groups[0]))
+
+
+def test_a_prior_carries_the_start_and_is_outweighed() -> None:
+    prior = NoisePrior(0.01, 3.0)
+    assert pooled([[2.0]], prior).sigma == pytest.approx(0.01)
+    two = pooled([[2.0, 2.0]], prior)
+    assert two.sigma == pytest.approx(0.01 * math.sqrt(3 / 4))
+    generator = random.Random(2)
+    many = pooled([[generator.gauss(2.0, 0.002) for _ in range(40)] for _ in range(5)], prior)
+    assert many.sigma == pytest.approx(0.002, rel=0.2)
+
+
+def test_the_spread_is_less_certain_the_fewer_runs_it_rests_on() -> None:
+    """Against the chi-squared table: with 4 degrees 0.711 and 9.488 hold 90 %."""
+    assert Noise(None, 0, 0).between is None
+    few, many = Noise(0.01, 2, 4).between, Noise(0.01, 100, 90).between
+    assert few == pytest.approx((0.01 * (4 / 9.488) ** 0.5, 0.01 * (4 / 0.711) ** 0.5), rel=0.02)
+    assert many is not None
+    assert few is not None
+    assert many[1] - many[0] < (few[1] - few[0]) / 4
+
+
+def test_the_nodes_stand_for_the_whole_distribution() -> None:
+    """A sigma that is drawn from its distribution lies as often below each node as it should."""
+    nodes = Noise(1.0, 4, 6).nodes()
+    assert sorted(nodes) == list(nodes)
+    generator = random.Random(3)
+    drawn = [(6 / generator.gammavariate(3, 2)) ** 0.5 for _ in range(20_000)]
+    shares = [sum(sigma <= node for sigma in drawn) / len(drawn) for node in nodes]
+    assert shares == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9], abs=0.015)
+    assert Noise(None, 0, 0).nodes() == ()
+
+
+def test_the_normal_distribution_agrees_with_the_table() -> None:
+    assert normal_cdf(1.6449) == pytest.approx(0.95, abs=1e-5)
+    assert normal_cdf(-40.0) >= 0.0

@@ -183,8 +183,9 @@ def test_a_kept_one_is_told_with_its_gain_its_noise_and_its_diff() -> None:
 
 def test_the_noise_is_told_as_the_rule_uses_it() -> None:
     text = told(replace(lab(0), noise=Noise(0.001, 12, 10)))
-    assert "kept from a measured gain of 0.0018 on over 2 runs" in text
-    assert "first run gains less than 0.0011" in text
+    assert "measures a gain of 0.0030 or more" in text
+    assert "discarded at once below 0.0013" in text
+    assert "about 25% gained, 40% did nothing and 35% harmed" in text
     assert "not known yet" in told(replace(lab(0), noise=Noise(None, 0, 0)))
 
 

@@ -13,6 +13,7 @@ from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Ve
 from cockpit.engine.checkpoints import Checkpoints
 from cockpit.engine.hand import Hand
 from cockpit.engine.judging import Judging
+from cockpit.engine.rule import Rule
 from cockpit.engine.running import Ended
 from cockpit.executors.compiled import snapshot_path
 from cockpit.lab.lab import Lab
@@ -34,12 +35,13 @@ class Bench:
         self.lab.state.mkdir()
         self.journal = EngineJournal(self.lab.journal)
         self.tree = Tree(self.journal)
+        repo, limits = Repo(root), [Constraint.parse(text) for text in constraints]
         self.judging = Judging(
             self.journal,
-            Repo(root),
+            repo,
             self.tree,
             Checkpoints(self.lab, self.tree, limit_bytes),
-            [Constraint.parse(text) for text in constraints],
+            Rule(self.journal, repo, self.tree, limits),
         )
         self.journal.add_tag("t", {"budget_seconds": BUDGET}, SETUP, "cpu", {})
 

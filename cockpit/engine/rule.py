@@ -1,0 +1,136 @@
+"""The keep rule, asked: an experiment of the journal goes in, a verdict or a further run comes out.
+
+What `core.judge` needs to know beside the scores comes together here: what was spent on a
+challenger already, how much code it adds, which constraints it has to keep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cockpit.core.code_size import code_lines
+from cockpit.core.constraints import Constraint
+from cockpit.core.experiment import Event, Experiment, Verdict
+from cockpit.core.judge import REPLICATES, Judgement, Policy, judge
+from cockpit.lab.repo import TRAIN_PY, Repo
+from cockpit.lab.rows import Wanted
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
+
+BASELINE_RUNS = 2
+"""Runs of the baseline before anything is judged: the least from which a spread can be had."""
+BY_RULE = "rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rule says of an experiment as it stands."""
+
+    verdict: Verdict | None
+    """None: another run is due first."""
+    again: Literal["own", "base", "waits"] | None = None
+    """Whose; `waits`: a run of its base has been asked for and is not there yet."""
+    judgement: Judgement | None = None
+
+
+def wish_for(number: int) -> str:
+    """Return why a run of a base is wanted: the challenger that it is for."""
+    return f"for #{number}"
+
+
+class Rule:
+    """Asks the judge."""
+
+    def __init__(
+        self,
+        journal: EngineJournal,
+        repo: Repo,
+        tree: Tree,
+        constraints: Sequence[Constraint] = (),
+        policy: Policy = Policy.AUTO,
+        replicates: int = REPLICATES,
+        baseline_runs: int = BASELINE_RUNS,
+    ) -> None:
+        """`replicates` is how many further runs a challenger is worth at most."""
+        self._journal = journal
+        self._repo = repo
+        self._tree = tree
+        self._constraints = constraints
+        self._policy = policy
+        self._replicates = replicates
+        self.baseline_runs = max(BASELINE_RUNS, baseline_runs)
+        self._sizes: dict[str, int] = {}
+        self._rulings: tuple[int, dict[int, Ruling]] = (-1, {})
+
+    def of(self, own: Experiment) -> Ruling:
+        """Return what the rule says of an experiment that has a score."""
+        revision, known = self._rulings
+        if revision != self._tree.revision:
+            self._rulings = self._tree.revision, (known := {})
+        if own.id not in known:
+            known[own.id] = self._baseline(own) if own.parent is None else self._against(own)
+        return known[own.id]
+
+    def ask_for_base(self, own: Experiment) -> None:
+        """Ask for the run of its base that an experiment's ruling wants."""
+        if own.parent is not None:
+            self._journal.want(own.parent, "verdict", wish_for(own.id), BY_RULE)
+
+    def _baseline(self, own: Experiment) -> Ruling:
+        if len(own.scores) < self.baseline_runs:
+            return Ruling(None, "own")
+        noise = self._tree.noise(own.tag)
+        assert noise.sigma is not None
+        told = f"mean of {len(own.scores)} runs, noise ±{noise.sigma:.4f}"
+        return Ruling(Verdict(Event.KEEP, told))
+
+    def _against(self, own: Experiment) -> Ruling:
+        reckoning = self._tree.reckoning(own.tag)
+        base = reckoning.base_of(own)
+        if base is None:
+            return Ruling(Verdict(Event.ASK, f"its base #{own.parent} has no score"))
+        wishes = self._journal.wishes(wish_for(own.id))
+        spent = len(own.scores) - 1 + len(wishes)
+        judged = judge(
+            own.scores,
+            base,
+            reckoning.noise,
+            reckoning.effects,
+            policy=self._policy,
+            replicates=self._replicates,
+            spent=spent,
+            lines=self._lines(own),
+        )
+        if judged.verdict is None:
+            waits = judged.again == "base" and self._is_on_its_way(own, wishes)
+            return Ruling(None, "waits" if waits else judged.again, judged)
+        return Ruling(self._constrained(own, judged.verdict), None, judged)
+
+    def _is_on_its_way(self, own: Experiment, wishes: Sequence[Wanted]) -> bool:
+        """Tell whether the run of its base that was asked for has still to come or to end."""
+        if any(wish.run is None for wish in wishes):
+            return True
+        base = self._tree.experiments[own.parent] if own.parent is not None else own
+        return any(run.state == "running" for run in base.runs)
+
+    def _constrained(self, own: Experiment, verdict: Verdict) -> Verdict:
+        """Return the verdict, or that what would be kept breaks a constraint."""
+        if verdict.event not in (Event.KEEP, Event.ASK):
+            return verdict
+        for constraint in self._constraints:
+            if broken := constraint.broken_by(own.scored):
+                told = f"it breaks a constraint: {broken}"
+                return replace(verdict, event=Event.DISCARD, reason=told)
+        return verdict
+
+    def _lines(self, own: Experiment) -> int:
+        """Return how many lines of code an experiment adds to its parent's."""
+        parent = self._tree.experiments[own.parent] if own.parent is not None else None
+        if own.commit is None or parent is None or parent.commit is None:
+            return 0
+        return self._size(own.commit) - self._size(parent.commit)
+
+    def _size(self, commit: str) -> int:
+        if commit not in self._sizes:
+            self._sizes[commit] = code_lines(self._repo.read_text(commit, TRAIN_PY))
+        return self._sizes[commit]
