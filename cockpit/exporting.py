@@ -227,7 +227,7 @@ What is here besides train.py and the trainer files of commit {(own.commit or ""
 The patches change trainer/train.py. In a clone of the lab, on the commit
 {origin}:
 
-    git am --keep-cr patches/*.patch
+    git am --keep-cr --keep-non-patch patches/*.patch
 """
 
 

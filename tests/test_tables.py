@@ -11,12 +11,14 @@ import pytest
 from cockpit import inbox, report, tables, words
 from cockpit.cli import USAGE, main
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
+from cockpit.engine.opening import tag_of
 from cockpit.lab import template
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab, LabError, NoLabError
 from cockpit.lab.newlab import init_lab
 from cockpit.lab.rebuild import rebuild
 from cockpit.lab.repo import Repo
+from cockpit.lab.settings import Settings
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 from cockpit.ui.client import Client
@@ -193,6 +195,15 @@ def test_the_screen_shows_imported_experiments(lab: Lab) -> None:
         assert details is not None
         assert (details.diff, details.curve, details.log) == ((), (), ())
     client.close()
+
+
+def test_a_night_without_a_tag_goes_on_with_one_that_is_measured_here(lab: Lab) -> None:
+    fill(lab, 2)
+    tables.import_table(lab, file(lab))
+    journal = EngineJournal(lab.journal)
+    assert [tag.name for tag in journal.tags()] == ["nov20", "mar8.results"]
+    assert tag_of(Settings(), journal) == "nov20"
+    journal.close()
 
 
 @pytest.mark.parametrize("verb", ["replicate", "rerun", "branch"])

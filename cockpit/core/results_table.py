@@ -215,7 +215,7 @@ class _Columns:
         if len(cells) > wanted:
             if self._at["description"] != wanted - 1:
                 raise _RowError(f"it has {len(cells)} cells in {wanted} columns")
-            cells = [*cells[: wanted - 1], " ".join(cells[wanted - 1 :])]
+            cells = [*cells[: wanted - 1], (", " if self._comma else " ").join(cells[wanted - 1 :])]
         return cells + [""] * (wanted - len(cells))
 
 

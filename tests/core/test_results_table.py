@@ -120,6 +120,11 @@ def test_what_is_no_table_is_refused_in_one_line(content: bytes, why: str) -> No
     assert str(refusal.value).isprintable()
 
 
+def test_what_separates_the_cells_may_stand_in_the_description() -> None:
+    content = b'val_bpb,status,description\n0.9,keep,depth 9, dim 640\n0.8,keep,"a, b"\n'
+    assert [row.description for row in read_table(content).rows] == ["depth 9, dim 640", "a, b"]
+
+
 def test_the_first_of_two_names_for_a_column_counts() -> None:
     content = b"title\tval_bpb\tbpb\tstatus\tdescription\nA\t0.9\t7\tkeep\tB\n"
     (row,) = read_table(content).rows
