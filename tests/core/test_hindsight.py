@@ -130,7 +130,7 @@ def lab(**of_the_second: object) -> dict[int, Experiment]:
 CURVES = {
     (0, 1): [3.0] * len(FRACTIONS),
     (0, 2): [9.0] * len(FRACTIONS),
-    (1, 1): [3.1] * len(FRACTIONS),
+    (1, 1): [3.0] + [3.1] * (len(FRACTIONS) - 1),
 }
 
 

@@ -41,14 +41,14 @@ def test_a_curve_under_way_is_the_smoothed_one_at_the_shares_it_has_reached() ->
     points = falling()
     whole = followed(points)
     smoothed = smooth(points, HALF_LIFE_SHARE * BUDGET)
-    expected = [value_at(smoothed, f * BUDGET) for f in FRACTIONS]
+    expected = [points[0][1], *(value_at(smoothed, f * BUDGET) for f in FRACTIONS[1:])]
     assert list(whole.ended()) == pytest.approx(expected)
     half = followed(points[:100])
-    assert half.losses == pytest.approx(expected[:20])
+    assert half.losses == pytest.approx(expected[:21])
 
 
 def test_a_curve_that_ends_a_little_early_is_whole_and_a_broken_one_is_not() -> None:
-    assert None not in followed(falling(end=0.97 * BUDGET)).ended()[1:]
+    assert None not in followed(falling(end=0.97 * BUDGET)).ended()
     broken = followed(falling(end=0.5 * BUDGET)).ended()
     assert len(broken) == len(FRACTIONS)
     assert broken[PLACES[1]] is not None
@@ -71,9 +71,17 @@ def test_a_training_that_begins_anew_begins_a_new_curve() -> None:
 
 def test_leads_are_known_where_both_curves_are() -> None:
     base = [3.0] * len(FRACTIONS)
-    own = [3.5] * (PLACES[1] + 1)
+    own = [3.0] + [3.5] * PLACES[1]
     assert leads(own, base) == (0.5, 0.5, None)
     assert leads(own, [*base[: PLACES[1]], None]) == (0.5, None, None)
+
+
+def test_losses_that_begin_elsewhere_are_another_measure_and_are_not_compared() -> None:
+    base = [7.62] + [3.0] * (len(FRACTIONS) - 1)
+    with_a_second_head = [1.3 * loss for loss in base]
+    assert leads(with_a_second_head, base) == (None,) * len(LOOKS)
+    assert leads([7.60, *with_a_second_head[1:]], base)[0] == pytest.approx(0.9)
+    assert leads([None, *base[1:]], base) == (None,) * len(LOOKS)
 
 
 def test_a_line_predicts_as_the_textbook_does() -> None:

@@ -74,8 +74,9 @@ class Bench:
         for number in range(30 + hopeless):
             change = draw.uniform(-0.01, 0.001) if number < 30 else draw.uniform(0.1, 0.2)
             loss = BASE_LOSS + 2.5 * change + draw.gauss(0, 0.003)
+            curve = [BASE_LOSS] + [loss] * (len(FRACTIONS) - 1)
             own = self.journal.add_experiment("t", base, Proposal(f"idea {number}", "search"))
-            self.scored(own, 1, 2.0 + change, [loss] * len(FRACTIONS))
+            self.scored(own, 1, 2.0 + change, curve)
             self.journal.decide(own, Status.DISCARDED, Verdict(Event.DISCARD, "worse"))
 
     def scored(self, own: int, number: int, score: float, curve: list[float] | None) -> None:
@@ -143,7 +144,7 @@ def metrics(above: float, until: float, since: float = 0.0) -> Iterator[str]:
     for step in range(round(100 * since) + 1, round(100 * until) + 1):
         line = {
             "kind": "step", "step": step, "seconds": BUDGET * step / 100, "progress": step / 100,
-            "tokens": 1000 * step, "loss": BASE_LOSS + above, "tokens_per_second": 1e4,
+            "tokens": 1000 * step, "loss": BASE_LOSS + above * (step > 1), "tokens_per_second": 1e4,
             "at": at, "monotonic": 1.0,
         }  # fmt: skip
         yield json.dumps(line) + "\n"
@@ -177,7 +178,7 @@ def test_a_hopeless_run_is_ended_and_told_with_how_far_it_came(
 
         ended = wait_until(over, 20, "the end of the run").run
     assert (ended.state, ended.val_bpb) == ("pruned", None)
-    assert ended.reason == "at 30% its loss was 0.500 above #0's; P(it is not discarded) < 1%"
+    assert ended.reason == "at 30% its loss was 0.495 above #0's; P(it is not discarded) < 1%"
     assert (ended.training_seconds, ended.steps, ended.tokens) == (3.5, 35, 35_000)
 
 
@@ -189,6 +190,16 @@ def test_what_keeps_up_with_its_base_is_left_alone(bench: Bench) -> None:
     assert bench.slot.stopped_because is None
     assert bench.slot.course is not None
     assert len(bench.slot.course.losses) > PLACES[-1]
+
+
+def test_a_loss_of_another_kind_is_not_held_against_the_base(bench: Bench) -> None:
+    run = bench.claimed()
+    directory = bench.write(run, FAR, 0.99)
+    lines = (directory / "metrics.jsonl").read_text().splitlines(keepends=True)
+    del lines[1]  # so that it begins half a nat above
+    (directory / "metrics.jsonl").write_text("".join(lines))
+    bench.watch(run, directory)
+    assert bench.slot.stopped_because is None
 
 
 def test_what_falls_behind_later_is_stopped_at_a_later_look(bench: Bench) -> None:
