@@ -21,6 +21,9 @@ NIGHT_OPTIONS = (
     "max_cost",
     "agent",
     "unsafe_agent",
+    "policy",
+    "replicates",
+    "calibrate",
     "tag",
     "start_from",
     "corpus",
@@ -53,12 +56,13 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(title="verbs", metavar="VERB")
 
     # What is not given after the verb must not wipe out what was given before it.
-    place, night, looking = (
+    place, night, machine, looking = (
         argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-        for _ in range(3)
+        for _ in range(4)
     )
     _add_place(place)
     _add_night(night)
+    _add_machine(machine)
     looking.add_argument("--json", action="store_true", help="print it for other programs")
 
     def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -95,6 +99,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     for name, text in (("accept", "keep an experiment"), ("reject", "discard an experiment")):
         decision = add_command(name, f"{text} by hand", "id")
         decision.add_argument("id", type=_experiment_id, metavar="ID")
+    _add_confirming(add, machine)
     applied = add("apply", "write an experiment's train.py into the working tree")
     applied.add_argument("id", type=_experiment_id, metavar="ID")
     applied.add_argument("--force", action="store_true", help="over edits that are not committed")
@@ -126,6 +131,10 @@ def _add_talk(
         "--write", action="store_true", help="merge it into a marked section of program.md"
     )
     add("score", "what each proposer has brought and cost", looking)
+    again = add("rejudge", "what the keep rule makes of a tag's verdicts; changes nothing", looking)
+    again.add_argument("--tag", dest="only_tag", metavar="TAG", help="which tag's (the newest)")
+    again.add_argument("--policy", dest="rule", choices=("auto", "strict"), default="auto")
+    again.add_argument("--sigma", metavar="BPB", type=_spread, help="the noise, where it is known")
     key = add("key", "keep a key for the proposers; an empty one removes it")
     key.add_argument("name", type=_key_name, metavar="NAME")
 
@@ -163,6 +172,33 @@ def _export(text: str) -> str:
     )
 
 
+def _add_confirming(
+    add: Callable[..., argparse.ArgumentParser], machine: argparse.ArgumentParser
+) -> None:
+    """Add the verbs that look at what has been kept once more."""
+    confirm = add("confirm", "is the best truly better? Fresh runs of it and the baseline", machine)
+    confirm.description = (
+        "Train an experiment (default: the best) and the baseline anew, in pairs with one seed "
+        "for both, and say what is left of the gain. A running night makes these runs before its "
+        "next new idea; where none runs they are made here, and nothing else."
+    )
+    confirm.add_argument("id", type=_experiment_id, metavar="ID", nargs="?")
+    confirm.add_argument("--pairs", type=_count, metavar="N", default=3, help="default: 3")
+    confirm.add_argument(
+        "--budget", dest="horizon", metavar="30m", help="compare them at another training time"
+    )
+    confirm.add_argument(
+        "--idle", action="store_true", help="only while a slot would wait for an idea"
+    )
+    ablate = add("ablate", "what is each kept change worth? The best without it", machine)
+    ablate.description = (
+        "Take each kept change out of the best, one at a time, and measure what is lost. What "
+        "costs nothing when it is missing is dead weight; the best without all of it is then "
+        "tried as an experiment. A running night does this before its next new idea; where none "
+        "runs it is done here, and nothing else."
+    )
+
+
 def _add_report(
     add: Callable[..., argparse.ArgumentParser], looking: argparse.ArgumentParser
 ) -> None:
@@ -190,6 +226,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
 def _dollars(text: str) -> float:
     try:
         dollars = float(text.removeprefix("$"))
@@ -209,6 +249,16 @@ def _key_name(text: str) -> str:
     return text
 
 
+def _spread(text: str) -> float:
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = 0.0
+    if not 0 < sigma < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no standard deviation such as 0.0007")
+    return sigma
+
+
 def _hint_id(text: str) -> int:
     number = text.removeprefix("#")
     if not number.isdecimal():
@@ -221,10 +271,24 @@ def _add_place(to: argparse.ArgumentParser) -> None:
     to.add_argument("--state-dir", metavar="DIR", help="keep the lab's state there (a local disk)")
 
 
+def _add_machine(to: argparse.ArgumentParser) -> None:
+    """Add what `run` takes as well where no more is to be chosen."""
+    to.add_argument("--tag", metavar="NAME", help="the line of research (default: the newest)")
+    to.add_argument("--gpus", metavar="2,3", help="one slot on each of these GPUs")
+    to.add_argument("--force-gpus", action="store_true", help="use GPUs that others use too")
+    to.add_argument("--device", metavar="NAME", help="cuda, mps or cpu")
+    to.add_argument("--cache-dir", metavar="DIR", help="where prepared corpora are kept")
+
+
 def _add_night(to: argparse.ArgumentParser) -> None:
     night = to.add_argument_group("the night")
     night.add_argument("--budget", metavar="5m", help="training time of one run")
-    night.add_argument("--max-experiments", metavar="N", type=_count, help="end after so many")
+    night.add_argument(
+        "--max-experiments",
+        metavar="N",
+        type=_count_or_none,
+        help="end after so many (0: only runs that were asked for)",
+    )
     night.add_argument("--duration", metavar="8h", help="begin nothing new after this long")
     night.add_argument(
         "--proposer",
@@ -246,6 +310,18 @@ def _add_night(to: argparse.ArgumentParser) -> None:
     )
     night.add_argument(
         "--unsafe-agent", action="store_true", help="run it without a sandbox where there is none"
+    )
+    night.add_argument(
+        "--policy",
+        metavar="NAME",
+        help="what is neither a clear win nor a clear loss: auto (run it again, then decide or "
+        "ask), ask (a person decides) or strict (lower is kept, as upstream has it)",
+    )
+    night.add_argument(
+        "--replicates", metavar="R", type=int, help="further runs that one change is worth"
+    )
+    night.add_argument(
+        "--calibrate", metavar="N", type=int, help="run the baseline N times: that tells the noise"
     )
     night.add_argument("--tag", metavar="NAME", help="the line of research to continue or begin")
     night.add_argument(

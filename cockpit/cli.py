@@ -102,12 +102,15 @@ def _offer_lab(given: argparse.Namespace, error: NoLabError) -> int:
 def run(given: argparse.Namespace) -> int:
     """Run the engine in the foreground until the night is over."""
     lab = _lab(given)
-    settings = _settings(given, lab)
+    return _run(lab, _settings(given, lab), _typed(given))
+
+
+def _run(lab: Lab, settings: "Settings", typed: "Settings") -> int:
     from cockpit.engine import daemon
     from cockpit.foreground import Foreground
 
     with Foreground(lab) as terminal:
-        ending = daemon.run(lab, settings, _typed(given), tell=terminal.tell, watch=terminal.watch)
+        ending = daemon.run(lab, settings, typed, tell=terminal.tell, watch=terminal.watch)
         terminal.tell(f"the night is over: {ending.reason}")
     return REFUSED if ending.failed else DONE
 
@@ -174,6 +177,43 @@ def command(given: argparse.Namespace) -> int:
     with inbox.opened(lab) as journal:
         print(inbox.send(lab, journal, given.name, arguments))
     return DONE
+
+
+def confirm(given: argparse.Namespace) -> int:
+    """Have the best, or another experiment, run anew beside the baseline."""
+    from cockpit.lab.settings import parse_duration
+
+    lab = _lab(given)
+    seconds = parse_duration(given.horizon) if given.horizon else None
+    arguments = {"id": given.id, "pairs": given.pairs, "budget_seconds": seconds}
+    return _measured(given, lab, "confirm", arguments | {"idle": given.idle})
+
+
+def ablate(given: argparse.Namespace) -> int:
+    """Have each kept change be taken out of the best."""
+    return _measured(given, _lab(given), "ablate", {})
+
+
+def _measured(given: argparse.Namespace, lab: Lab, verb: str, arguments: dict[str, Any]) -> int:
+    """Ask for runs; where no engine is there to make them, make them and nothing else."""
+    settings = _settings(given, lab)
+    with inbox.opened(lab) as journal:
+        night, tag = journal.last_night(), given.tag
+        tag = tag or (night.tag if night is not None else settings.tag)
+        if arguments.get("id") is not None and (own := journal.experiment(arguments["id"])):
+            tag = own.tag
+        print(inbox.send(lab, journal, verb, arguments | {"tag": tag}), flush=True)
+    if lab.engine_lives() or arguments.get("idle"):
+        return DONE
+    from dataclasses import replace
+
+    from cockpit import words
+
+    only, typed = (replace(s, max_experiments=0, tag=tag) for s in (settings, _typed(given)))
+    code = _run(lab, only, typed)
+    for line in words.honest(lab, tag, arguments.get("id")):
+        print(line)
+    return code
 
 
 def ask(given: argparse.Namespace) -> int:
@@ -275,6 +315,20 @@ def score(given: argparse.Namespace) -> int:
 
     lab = _lab(given)
     print(json.dumps(report.score(lab)) if given.json else words.score(lab))
+    return DONE
+
+
+def rejudge(given: argparse.Namespace) -> int:
+    """Print what the keep rule makes of a tag's verdicts; nothing is changed."""
+    from cockpit import rejudging
+    from cockpit.core.judge import Policy
+
+    policy = Policy(given.rule)
+    found = rejudging.rejudge(_lab(given), given.only_tag, policy, given.sigma)
+    if given.json:
+        print(json.dumps(rejudging.as_json(*found)))
+    else:
+        print("\n".join(rejudging.lines(*found, policy)))
     return DONE
 
 
@@ -442,6 +496,8 @@ VERBS: dict[str, Verb] = {
     "run": run,
     "start": start,
     "command": command,
+    "confirm": confirm,
+    "ablate": ablate,
     "ask": ask,
     "status": status,
     "log": log,
@@ -449,6 +505,7 @@ VERBS: dict[str, Verb] = {
     "show": show,
     "findings": findings,
     "score": score,
+    "rejudge": rejudge,
     "key": key,
     "apply": apply,
     "import": import_table,

@@ -9,7 +9,6 @@ from cockpit.core.briefing import Briefing, Exchange, HistoryEntry, version_of
 from cockpit.core.constants import Value
 from cockpit.core.edits import diff_lines
 from cockpit.core.experiment import Experiment, Proposal, Status
-from cockpit.core.noise import Noise
 from cockpit.core.setup import setup_line
 from cockpit.core.tree import delta
 from cockpit.engine.opening import Opening
@@ -59,6 +58,7 @@ class Briefer:
         self._constants: dict[int, dict[str, Value] | None] = {}
         self._texts: dict[str, str] = {}
         self._history: tuple[int, tuple[HistoryEntry, ...]] = (-1, ())
+        self._others: dict[str, str] = {}
         self._contract: str | None = None
 
     def proposal(self, number: int) -> Proposal:
@@ -120,7 +120,7 @@ class Briefer:
                 *(training_dynamics(self._lab, measured) if measured else ()),
             ),
             dynamics_of=measured.id if measured else None,
-            findings=self.findings(),
+            findings=self.findings() + self._carried(),
             conversation=self._conversation(),
         )
         return replace(briefing, token_limit=self._token_limit) if self._token_limit else briefing
@@ -141,6 +141,22 @@ class Briefer:
             self._tree.noise(self._opening.tag),
             self._journal.hints(),
         )
+
+    def _carried(self) -> str:
+        """Return what the tag has taught that this one was begun from; empty without one."""
+        own = self._journal.tag(self._opening.tag)
+        started = self._tree.experiments.get(own.options.get("from", -1)) if own else None
+        known = self._journal.tag(started.tag) if started else None
+        if known is None:
+            return ""
+        if known.name not in self._others:
+            fields = self._journal.setup(known.setup) or {}
+            self._others[known.name] = findings.findings(
+                known.name, setup_line(fields), self._entries(known.name),
+                self._tree.noise(known.name),
+            )  # fmt: skip
+        told = "Below: the tag that this one was begun from, under another setup. "
+        return f"\n{told}Its scores can't be compared.\n{self._others[known.name]}"
 
     def _told_contract(self) -> str:
         if self._contract is None:
@@ -166,11 +182,11 @@ class Briefer:
     def history(self) -> tuple[HistoryEntry, ...]:
         """Return all experiments of the tag, oldest first."""
         if self._history[0] != self._tree.revision:
-            self._history = (self._tree.revision, self._whole_history())
+            self._history = (self._tree.revision, self._entries(self._opening.tag))
         return self._history[1]
 
-    def _whole_history(self) -> tuple[HistoryEntry, ...]:
-        own = self._tree.of(self._opening.tag)
+    def _entries(self, tag: str) -> tuple[HistoryEntry, ...]:
+        own = self._tree.of(tag)
         recent = set(list(own)[-DIFFS:])
         crashed = {e.id for e in [e for e in own.values() if e.status is Status.CRASHED][-LOGS:]}
         return tuple(

@@ -69,6 +69,10 @@ class Opening:
     disk_bytes: int
     """Limit of a run directory."""
 
+    def wall_seconds_at(self, budget_seconds: float) -> float:
+        """Return what a run at another budget may take in all."""
+        return self.wall_seconds + 2 * (budget_seconds - self.setup.budget_seconds)
+
 
 def default_budget(device: str) -> float:
     """Return the budget of one run in seconds where none is given."""
@@ -112,7 +116,8 @@ def _new_tag(
 ) -> Opening:
     if blocked := repo.blocked_namespace(name):
         raise LabError(blocked)
-    origin = _origin(repo, tree, settings, say)
+    started = _started_from(tree, settings.start_from, say) if settings.start_from else None
+    origin = started.commit if started and started.commit else _head(repo, say)
     files = _trainer_files(repo, origin)
     preset = _preset(files, settings, device)
     train_py = baseline_text(repo.read_text(origin, TRAIN_PY), preset)
@@ -132,10 +137,17 @@ def _new_tag(
             measuring.fields(setup),
             setup.hash,
             preset.name,
-            {"parent_commit": origin, "corpus": source},
+            {"parent_commit": origin, "corpus": source} | (_carried(tree, started)),
         )
         journal.add_experiment(
-            name, None, Proposal(title="baseline", proposer="baseline", train_py=train_py)
+            name,
+            None,
+            Proposal(
+                title="baseline",
+                proposer="baseline",
+                hypothesis=_origin_told(started),
+                train_py=train_py,
+            ),
         )
     tree.refresh()
     return _opening(name, setup, preset, corpus, origin, trainer, settings, device)
@@ -241,10 +253,8 @@ def _opening(
     )
 
 
-def _origin(repo: Repo, tree: Tree, settings: Settings, say: Say) -> str:
+def _head(repo: Repo, say: Say) -> str:
     """Return the commit whose train.py is the base, and say which text that is."""
-    if settings.start_from:
-        return _started_from(tree, settings.start_from, say)
     commit, branch = repo.head()
     edited = repo.dirty(("trainer", "program.md"))
     where = f"{branch or 'a detached HEAD'} ({commit[:9]})"
@@ -258,7 +268,8 @@ def _origin(repo: Repo, tree: Tree, settings: Settings, say: Say) -> str:
     return commit
 
 
-def _started_from(tree: Tree, given: str, say: Say) -> str:
+def _started_from(tree: Tree, given: str, say: Say) -> Experiment:
+    """Return the experiment that a new tag starts from; raises `LabError`."""
     name, _, best = given.partition("@")
     own: Experiment | None
     if best == "best":
@@ -271,8 +282,26 @@ def _started_from(tree: Tree, given: str, say: Say) -> str:
         raise LabError(f"#{own.id} was imported from a table: there is no train.py to start from")
     if own is None or own.commit is None:
         raise LabError(f"there is no experiment {given} to start from: see `cockpit log`")
-    say(f"the base is #{own.id} {own.title} ({own.commit[:9]})")
-    return own.commit
+    say(f"the base is #{own.id} {own.title} ({own.commit[:9]}) of {own.tag}: it is measured anew")
+    return own
+
+
+def _carried(tree: Tree, started: Experiment | None) -> dict[str, object]:
+    """Return what a new tag takes along from the one that it starts from.
+
+    Scores can't be compared between setups; what changes do there, in units of the noise, and
+    what was learnt, are a better start than nothing.
+    """
+    if started is None:
+        return {}
+    return {"from": started.id, "effects": list(tree.reckoning(started.tag).effects.learned)}
+
+
+def _origin_told(started: Experiment | None) -> str:
+    if started is None:
+        return ""
+    score = f", where it measured {started.val_bpb:.4f}" if started.val_bpb is not None else ""
+    return f"#{started.id} {started.title} of {started.tag}{score}"
 
 
 def _trainer_files(repo: Repo, commit: str) -> dict[str, bytes]:
