@@ -9,14 +9,18 @@ import time
 from dataclasses import dataclass
 
 from cockpit.core import guard, queue
+from cockpit.core.ablating import PROPOSER as ABLATE
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
 from cockpit.core.tree import queue_place
+from cockpit.engine.confirming import IDLE
 from cockpit.engine.judging import Judging
 from cockpit.engine.opening import Opening
 from cockpit.engine.running import Ended, Slot
 from cockpit.executors.base import Assignment
+from cockpit.lab import measuring
 from cockpit.lab.lab import Lab
+from cockpit.lab.measuring import Setup
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.rows import Night, Wanted
 from cockpit.lab.tree import Tree
@@ -75,13 +79,18 @@ class Claiming:
         )
         return [own for own in waiting if self._judging.due(own) in ("base", "audit", "verdict")]
 
-    def wished(self) -> list[Turn]:
-        """Return the runs that somebody has asked for and that can be made, oldest first."""
+    def wished(self, *, idle: bool = False) -> list[Turn]:
+        """Return the runs that somebody has asked for and that can be made, oldest first.
+
+        `idle`: those that are only made while a slot has nothing else to do.
+        """
         own = self._tree.of(self._opening.tag)
         return [
             Turn(own[wish.experiment], wish)
             for wish in self._journal.wanted()
-            if wish.experiment in own and own[wish.experiment].commit is not None
+            if (wish.why == IDLE) is idle
+            and wish.experiment in own
+            and own[wish.experiment].commit is not None
         ]
 
     def unfinished(self) -> list[Experiment]:
@@ -97,11 +106,13 @@ class Claiming:
         begun = own.status is Status.RUNNING or (own.claimed_at or 0.0) >= self._night.started_at
         return begun and self._judging.due(own) == "run"
 
-    def next(self, limit: int | None) -> Turn | None:
+    def next(self, limit: int | None, *, idle: bool = False) -> Turn | None:
         """Return what should run next; nothing new once `limit` experiments are claimed.
 
         First the baseline, alone until it is measured; then what has begun; then the runs that
-        were asked for; then what a person ordered; then the queue.
+        were asked for; then what a person ordered; then the queue. What leaves changes out was
+        asked for too, and knows no limit. Where there is nothing and the slot is `idle`: the runs
+        that wait for that.
         """
         if unfinished := self.unfinished():
             return Turn(unfinished[0])
@@ -109,13 +120,14 @@ class Claiming:
             return None
         if wished := self.wished():
             return wished[0]
-        if limit is not None and self.claimed >= limit:
-            return None
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
+        if limit is not None and self.claimed >= limit:
+            queued = [own for own in queued if not _counts(own)]
         due = [own for own in sorted(queued, key=queue_place) if self._judging.due(own) == "run"]
         ordered = (own for own in due if self._journal.proposal(own.id).order is not None)
-        first = next(ordered, due[0] if due else None)
-        return Turn(first) if first else None
+        if first := next(ordered, due[0] if due else None):
+            return Turn(first)
+        return next(iter(self.wished(idle=True)), None) if idle else None
 
     def start(self, slot: Slot, turn: Turn) -> Ended | None:
         """Commit an experiment on its parent, where it has no commit yet, and start a run of it.
@@ -126,12 +138,13 @@ class Claiming:
         own, wish = turn.experiment, turn.wish
         base = self._tree.base(self._opening.tag) if own.parent is not None else None
         train_py = self._train_py(own, base)
+        setup = self._setup(wish)
         commit = own.commit or self._commit(own, base, train_py)
         run = Run(
             experiment=own.id,
             number=len(own.runs) + 1,
             seed=self._seed(own, wish),
-            setup=self._opening.setup.hash,
+            setup=setup.hash,
             slot=slot.number,
             state="running",
             started_at=time.time(),
@@ -147,12 +160,20 @@ class Claiming:
                 self._journal.change_experiment(own.id, commit_hash=commit, parent=parent)
             if wish is not None:
                 self._journal.grant(wish.id, run.number)
-            elif own.parent is not None and (own.claimed_at or 0.0) < self._night.started_at:
+            elif _counts(own) and (own.claimed_at or 0.0) < self._night.started_at:
                 self._journal.change_night(self._night.id, claimed=self.claimed + 1)
                 self.claimed += 1
             self._journal.add_run(run)
         self._tree.refresh()
-        return slot.start(run, self._assignment(run, train_py, slot))
+        return slot.start(run, self._assignment(run, train_py, slot, setup))
+
+    def _setup(self, wish: Wanted | None) -> Setup:
+        """Return how a run is measured: as all of its tag, unless another budget was asked for."""
+        if wish is None or wish.budget_seconds is None:
+            return self._opening.setup
+        setup = measuring.at_budget(self._opening.setup, wish.budget_seconds)
+        self._journal.keep_setup(setup.hash, measuring.fields(setup))
+        return setup
 
     def _seed(self, own: Experiment, wish: Wanted | None) -> int:
         """Return the seed of an experiment's next run: the one asked for, or a new one."""
@@ -191,14 +212,14 @@ class Claiming:
         line = self._tree.with_status(own.tag, Status.QUEUED)
         with self._journal.transaction():
             self._journal.change_experiment(own.id, claimed_at=None, place=queue.end(line))
-            if (own.claimed_at or 0.0) >= self._night.started_at:
+            if _counts(own) and (own.claimed_at or 0.0) >= self._night.started_at:
                 self._journal.change_night(self._night.id, claimed=self.claimed - 1)
                 self.claimed -= 1
         self._tree.refresh()
         return self._tree.experiments[own.id]
 
-    def _assignment(self, run: Run, train_py: str, slot: Slot) -> Assignment:
-        setup, corpus = self._opening.setup, self._opening.corpus
+    def _assignment(self, run: Run, train_py: str, slot: Slot, setup: Setup) -> Assignment:
+        corpus = self._opening.corpus
         return Assignment(
             run_directory=self._lab.run_directory(run.experiment, run.number),
             train_py=train_py,
@@ -220,10 +241,15 @@ class Claiming:
             train_rows=corpus.directory / "train.bin",
             validation_rows=corpus.validation_rows,
             token_bytes=corpus.directory / "token_bytes.npy",
-            wall_seconds=self._opening.wall_seconds,
+            wall_seconds=self._opening.wall_seconds_at(setup.budget_seconds),
             memory_bytes=self._opening.memory_bytes,
             log_bytes=self._opening.log_bytes,
             disk_bytes=self._opening.disk_bytes,
             processes=PROCESSES,
             keep_checkpoint=True,
         )
+
+
+def _counts(own: Experiment) -> bool:
+    """Tell whether an experiment counts towards a night's limit: baselines and ablations don't."""
+    return own.parent is not None and own.proposer != ABLATE

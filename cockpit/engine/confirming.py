@@ -148,13 +148,28 @@ class Confirming:
     """The pairs of one night."""
 
     def __init__(
-        self, journal: EngineJournal, tree: Tree, tag: str, *, when_idle: bool = True
+        self,
+        journal: EngineJournal,
+        tree: Tree,
+        tag: str,
+        budget_seconds: float,
+        *,
+        when_idle: bool = True,
     ) -> None:
         """`when_idle` lets idle slots confirm the best without being asked."""
         self._journal = journal
         self._tree = tree
         self._tag = tag
+        self._patience = WAITED_SHARE * budget_seconds
         self._when_idle = when_idle
+        self._since: dict[int, float] = {}
+
+    def has_time(self, slot: int, waits: bool, now: float) -> bool:
+        """Tell whether a slot has waited so long that a pair's run may take its time."""
+        if not waits:
+            self._since.pop(slot, None)
+            return False
+        return now - self._since.setdefault(slot, now) >= self._patience
 
     def for_idle(self) -> bool:
         """Want a pair for a slot that has nothing else to do; tell whether a run is wanted so."""
@@ -179,8 +194,8 @@ class Confirming:
             self._journal.unwant(wish.id)
         return [w for w in waiting if w not in stale]
 
-    def ended(self, run: Run) -> tuple[Experiment, str] | None:
-        """Return whom a run that is over confirms and what its pairs say now, with what is to come.
+    def ended(self, run: Run) -> tuple[Experiment, str, int] | None:
+        """Return whom a run that is over confirms, what its pairs say, and the runs to come.
 
         None where the run was no pair's, or its other half is still to come.
         """
@@ -199,8 +214,7 @@ class Confirming:
             usual = told_budget(found.budget_seconds or 0.0)
             budget = told_budget(same[0].budget_seconds or 0.0)
             told = confirming.told_horizon(same[0].found, budget, usual)
-        rest = f"; {found.wanted} runs to come" if found.wanted else ""
-        return own, f"{told}{rest}"
+        return own, told, found.wanted
 
     def _confirmed_by(self, run: Run) -> Experiment | None:
         """Return the experiment whose gain a run is to confirm: its own, or its pair's."""

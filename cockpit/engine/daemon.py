@@ -24,6 +24,7 @@ from cockpit.engine.checking import Checking
 from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import Commands, NoNight
+from cockpit.engine.confirming import Confirming
 from cockpit.engine.devices import claim_devices
 from cockpit.engine.faults import Faults
 from cockpit.engine.file_watch import FileWatch
@@ -161,7 +162,7 @@ def _night(
             slots.append(Slot(number, device, executor, sandbox, ledger))
         if slots[0].sandbox.level == "none":
             tell(f"sandbox: {slots[0].sandbox.says}")
-        for told in recovery.adopt(lab, journal, slots, opening.tag, opening.wall_seconds):
+        for told in recovery.adopt(lab, journal, slots, opening):
             tell(told)
         recovery.give_back(lab, journal, judging, tree, slots)
         reap_leftovers(lab.state)
@@ -184,10 +185,14 @@ def _night(
         closing.callback(auditing.close)
         wanted = settings.prune is not False
         pruning = Pruning(lab, journal, tree, slots, opening.tag, wanted=wanted)
+        meanwhile = settings.confirm_when_idle is not False
+        budget = opening.setup.budget_seconds
+        confirming = Confirming(journal, tree, opening.tag, budget, when_idle=meanwhile)
         limits = Limits(settings.max_experiments, settings.duration_seconds)
         loop = Loop(
             journal, tree, slots, judging, claiming, proposing, conversation, auditing, pruning,
-            night, limits, tell, briefer.learn, think_ahead=settings.think_ahead is not False,
+            confirming, hand.ablating, night, limits, tell, briefer.learn,
+            think_ahead=settings.think_ahead is not False,
         )  # fmt: skip
         beat = Heartbeat(lab, lock, journal, loop, night, began)
 

@@ -76,6 +76,8 @@ class Judging:
                 verdict = self._verdict(own, run, by_person)
                 if verdict is not None:
                     self._decide(own, verdict)
+            elif by_person is not None:
+                pass  # who ended a run that was asked for does not want it again
             elif run.state in AGAIN and sum(r.state in AGAIN for r in own.runs) < LOST_LIMIT:
                 self._journal.want_again(run.experiment, run.number)
         self._tree.refresh()

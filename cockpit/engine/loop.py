@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from cockpit.core.applying import ApplyError
 from cockpit.core.experiment import Experiment, Run, Status
+from cockpit.engine.ablating import Ablating
 from cockpit.engine.auditing import Auditing
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import RefusedError
+from cockpit.engine.confirming import Confirming
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.judging import Due, Judging
 from cockpit.engine.proposing import Proposing
@@ -26,6 +28,7 @@ BASELINE_FAILURES = 2
 MEND = "mend trainer/train.py, commit it, and begin a new tag: cockpit start --tag NEW"
 LOST_IN_A_ROW = 2
 """From this many lost runs of a baseline in a row on, the slot waits before the next."""
+ALL_ASKED_FOR = "what was asked for is measured"
 NOBODY_READS = (
     "search has the ideas tonight and reads nothing (`cockpit start --proposer llm --model NAME`)"
 )
@@ -45,6 +48,11 @@ class Limits:
     seconds: float | None
     """Wall clock after which nothing new starts."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether it is a night with ideas, not one of what was asked for alone."""
+        return self.experiments != 0
+
 
 class Loop:
     """One night under way; `tick` is one turn of it."""
@@ -60,6 +68,8 @@ class Loop:
         conversation: Conversation,
         auditing: Auditing,
         pruning: Pruning,
+        confirming: Confirming,
+        ablating: Ablating,
         night: Night,
         limits: Limits,
         tell: Tell,
@@ -79,6 +89,8 @@ class Loop:
         self._conversation = conversation
         self._auditing = auditing
         self._pruning = pruning
+        self._confirming = confirming
+        self._ablating = ablating
         self._night = night
         self._limits = limits
         self._tell = tell
@@ -108,6 +120,8 @@ class Loop:
                 self._take(slot, ended)
         self._pruning.look()
         self._look_at_audits()
+        if told := self._ablating.proceed(self._night.tag, self._night.started_at):
+            self.say(told)
         self._look_at_limits()
         self._listen()
         if self.ending is None and self.paused_by is None:
@@ -117,6 +131,7 @@ class Loop:
                 if self._is_free(slot) and not slot.faults.waits(time.monotonic()):
                     self._claim(slot)
             self._propose()
+            self._confirm_meanwhile()
             for slot in self.slots:
                 slot.executor.warm()
         self._mark_idle()
@@ -136,14 +151,15 @@ class Loop:
     def _look_at_limits(self) -> None:
         if self.ending is not None or self._claiming.unfinished() or self._claiming.measured():
             return
-        if self._claiming.wished():
+        if self._claiming.wished() or self._ablating.asked_for(self._night.tag):
             return
         experiments, seconds = self._limits.experiments, self._limits.seconds
         if seconds is not None and self.elapsed >= seconds:
             self.ending = f"the duration of {seconds:.0f} s is over"
         elif experiments is not None and self._claiming.claimed >= experiments:
             busy = not all(slot.idle for slot in self.slots)
-            self.ending = None if busy else f"all {experiments} experiments are done"
+            done = f"all {experiments} experiments are done" if experiments else ALL_ASKED_FOR
+            self.ending = None if busy else done
 
     def _mark_idle(self) -> None:
         for slot in self.slots:
@@ -264,13 +280,28 @@ class Loop:
             own = self._claiming.put_back(own)
         self._pruning.ended(slot, ended.run)
         slot.release()
-        self._announce(own, _told(own, ended.run, self._judging.due(own)))
+        if ended.run.purpose == "verdict":
+            self._announce(own, _told(own, ended.run, self._judging.due(own)))
+        else:
+            self._tell_fresh(own, ended.run)
         if ended.run.state in ("finished", "failed", "invalid", "pruned"):
             slot.faults.clear()
             self.progress += 1
         elif ended.unstarted or _baseline_lost_again(own):
             self._note_fault(slot, ended.run.reason or ended.run.state)
         self._look_at_baseline(own)
+
+    def _tell_fresh(self, own: Experiment, run: Run) -> None:
+        """Tell of a run that no verdict rests on, and what its pairs say with it."""
+        run = next((r for r in own.runs if r.number == run.number), run)
+        score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else run.reason or run.state
+        self._tell(f"#{own.id} {own.title}: run {run.number} ({run.purpose}): {score}")
+        self._judging.decided(own.id)
+        if found := self._confirming.ended(run):
+            about, told, to_come = found
+            self._tell(f"#{about.id} {told}" + (f"; {to_come} runs to come" if to_come else ""))
+            if not to_come:
+                self._journal.add_message("engine", "engine", told, about.id)
 
     def _announce(self, own: Experiment, told: str | None = None) -> None:
         """Tell what has become of an experiment; its verdict where nothing else is given."""
@@ -325,9 +356,17 @@ class Loop:
 
     # ---- claiming and proposing ------------------------------------------------------------
 
-    def _claim(self, slot: Slot) -> None:
+    def _confirm_meanwhile(self) -> None:
+        """Let slots that have waited for an idea for some time confirm the best."""
+        now = time.monotonic()
+        for slot in self.slots:
+            waits = self._is_free(slot) and not slot.faults.waits(now) and self._limits.goes_on
+            if self._confirming.has_time(slot.number, waits, now) and self._confirming.for_idle():
+                self._claim(slot, idle=True)
+
+    def _claim(self, slot: Slot, *, idle: bool = False) -> None:
         """Start the next run on an idle slot, if there is one to start."""
-        while turn := self._claiming.next(self._limits.experiments):
+        while turn := self._claiming.next(self._limits.experiments, idle=idle):
             own = turn.experiment
             try:
                 ended = self._claiming.start(slot, turn)
@@ -351,7 +390,7 @@ class Loop:
                 self._journal.add_message("engine", "engine", advice, one.experiment.id)
 
     def _propose(self) -> None:
-        if not self._claiming.baseline_done:
+        if not self._claiming.baseline_done or not self._limits.goes_on:
             return
         free = sum(self._is_free(slot) for slot in self.slots)
         wanted = len(self.slots) + 1 if self._think_ahead else free

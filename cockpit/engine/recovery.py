@@ -12,6 +12,7 @@ from typing import Any
 
 from cockpit.core.experiment import Event, Status, Verdict, after
 from cockpit.engine.judging import Judging
+from cockpit.engine.opening import Opening
 from cockpit.engine.running import Slot, ended_run
 from cockpit.executors.local import observe, reap_leftovers, stop
 from cockpit.lab.clock import boot, seconds_between
@@ -25,20 +26,20 @@ WAIT_SECONDS = 10.0
 """How long a stopped run may take to be gone."""
 
 
-def adopt(
-    lab: Lab, journal: EngineJournal, slots: list[Slot], tag: str, wall_seconds: float
-) -> list[str]:
+def adopt(lab: Lab, journal: EngineJournal, slots: list[Slot], opening: Opening) -> list[str]:
     """Give runs that another engine left to the slots; return what was found, in words."""
     told = []
     for run in journal.running():
         own = journal.experiment(run.experiment)
         slot = next((s for s in slots if s.number == run.slot and s.idle), None)
-        if own is None or own.tag != tag or slot is None:
+        if own is None or own.tag != opening.tag or slot is None:
             told.append(f"#{run.experiment} goes back to the queue of {own.tag if own else '?'}")
             continue
         directory = lab.run_directory(run.experiment, run.number)
         alive = observe(directory).state == "alive"
-        slot.adopt(run, directory, wall_seconds)
+        budget = (journal.setup(run.setup) or {}).get("budget_seconds")
+        wall = opening.wall_seconds_at(float(budget)) if budget else opening.wall_seconds
+        slot.adopt(run, directory, wall)
         told.append(f"#{run.experiment} {'goes on' if alive else 'had ended meanwhile'}")
     return told
 

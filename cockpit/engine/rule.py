@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cockpit.core import ablating
 from cockpit.core.code_size import code_lines
 from cockpit.core.constraints import Constraint
 from cockpit.core.experiment import Event, Experiment, Verdict
@@ -84,7 +85,17 @@ class Rule:
         told = f"mean of {len(own.scores)} runs, noise ±{noise.sigma:.4f}"
         return Ruling(Verdict(Event.KEEP, told))
 
+    def _left_out(self, own: Experiment, ablates: int) -> Ruling:
+        """Return what is said of an experiment that leaves a kept change out: see `ablating`."""
+        best = self._tree.experiments[own.parent] if own.parent is not None else own
+        verdict = ablating.verdict(own, best, self._tree.noise(own.tag), ablates)
+        return Ruling(verdict, None if verdict is not None else "own")
+
     def _against(self, own: Experiment) -> Ruling:
+        if own.proposer == ablating.PROPOSER:
+            ablates = self._journal.proposal(own.id).ablates
+            if ablates is not None:
+                return self._left_out(own, ablates[0])
         reckoning = self._tree.reckoning(own.tag)
         base = reckoning.base_of(own)
         if base is None:

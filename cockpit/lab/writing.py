@@ -41,6 +41,13 @@ class EngineJournal(Journal):
                 (name, setup_hash, preset, json.dumps(dict(options)), time.time()),
             )
 
+    def keep_setup(self, setup_hash: str, setup: Mapping[str, Any]) -> None:
+        """Keep the fields of a measuring setup, once."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO setup VALUES (?, ?)", (setup_hash, json.dumps(dict(setup)))
+            )
+
     def pin(self, tag: str, experiment: int | None) -> None:
         """Make an experiment the base of a tag by hand; None gives it back to the best."""
         with self.transaction():

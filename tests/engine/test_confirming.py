@@ -117,7 +117,7 @@ def test_the_setups_own_budget_is_no_horizon(desk: Desk) -> None:
 
 def test_each_pair_is_told_when_it_is_whole_and_the_last_with_the_outcome(desk: Desk) -> None:
     best = desk.experiment(0, 0.988, 0.9885)
-    confirming = Confirming(desk.journal, desk.tree, "t")
+    confirming = Confirming(desk.journal, desk.tree, "t", 300.0)
     desk.ask(pairs=2)
     told = []
     for wish in desk.journal.wanted():
@@ -129,7 +129,7 @@ def test_each_pair_is_told_when_it_is_whole_and_the_last_with_the_outcome(desk: 
     assert told[2] is None
     assert told[1] is not None
     assert told[1][0].id == best
-    assert told[1][1].endswith("; 2 runs to come")
+    assert told[1][2] == 2
     assert told[3] is not None
     assert told[3][1].startswith("confirmed: −0.0105 ± ")
     assert told[3][1].endswith("over 2 pairs (claimed −0.0122): 86 % of it")
@@ -142,7 +142,7 @@ def test_a_longer_budget_is_told_apart_and_changes_no_score(desk: Desk) -> None:
     desk.ask(pairs=2, budget_seconds=1800.0, tag="t")
     scores = {0: [0.95, 0.951], best: [0.947, 0.9481]}
     runs = desk.grant_all(scores, HORIZON_SETUP)
-    told = Confirming(desk.journal, desk.tree, "t").ended(runs[-1])
+    told = Confirming(desk.journal, desk.tree, "t", 300.0).ended(runs[-1])
     assert told is not None
     assert told[1].startswith("at 30 min the gain survives: −0.00")
     assert "(at 5 min −0.0125)" in told[1]
@@ -150,7 +150,7 @@ def test_a_longer_budget_is_told_apart_and_changes_no_score(desk: Desk) -> None:
 
 
 def test_an_idle_slot_confirms_each_best_by_three_pairs_one_at_a_time(desk: Desk) -> None:
-    confirming = Confirming(desk.journal, desk.tree, "t")
+    confirming = Confirming(desk.journal, desk.tree, "t", 300.0)
     assert not confirming.for_idle()
     best = desk.experiment(0, 0.988)
     for _ in range(3):
@@ -165,8 +165,18 @@ def test_an_idle_slot_confirms_each_best_by_three_pairs_one_at_a_time(desk: Desk
     assert {w.experiment for w in desk.journal.wanted()} == {0, newer}
 
 
+def test_a_slot_has_time_once_it_has_waited_for_a_quarter_of_a_budget(desk: Desk) -> None:
+    confirming = Confirming(desk.journal, desk.tree, "t", 300.0)
+    assert not confirming.has_time(0, True, 1000.0)
+    assert not confirming.has_time(0, True, 1070.0)
+    assert confirming.has_time(0, True, 1075.0)
+    assert not confirming.has_time(1, True, 1075.0)
+    assert not confirming.has_time(0, False, 1080.0)
+    assert not confirming.has_time(0, True, 1090.0)
+
+
 def test_what_the_night_wanted_of_a_best_that_is_none_any_more_is_dropped(desk: Desk) -> None:
-    confirming = Confirming(desk.journal, desk.tree, "t")
+    confirming = Confirming(desk.journal, desk.tree, "t", 300.0)
     best = desk.experiment(0, 0.988)
     assert confirming.for_idle()
     newer = desk.experiment(best, 0.97)
@@ -176,7 +186,7 @@ def test_what_the_night_wanted_of_a_best_that_is_none_any_more_is_dropped(desk: 
 
 
 def test_a_person_can_leave_pairs_to_idle_slots_and_switch_the_rest_off(desk: Desk) -> None:
-    confirming = Confirming(desk.journal, desk.tree, "t", when_idle=False)
+    confirming = Confirming(desk.journal, desk.tree, "t", 300.0, when_idle=False)
     best = desk.experiment(0, 0.988)
     assert not confirming.for_idle()
     assert desk.ask(pairs=1, idle=True).endswith("when a slot has nothing else to do")
