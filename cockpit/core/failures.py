@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cockpit.core.experiment import Experiment, Status
-from cockpit.core.families import gain_of
 from cockpit.core.noise import Noise
 from cockpit.core.tree import delta
 
 CLEARLY = 2.0
 """Standard errors above its parent from which a change was worse beyond doubt."""
-UNLIKELY = 0.02
+UNLIKELY = 0.05
 """The same, as probability of being better, where the rule gave one."""
 EXAMPLES = 3
 _MEMORY = re.compile(r"out of memory|outofmemory|\boom\b|memory limit|too much memory", re.I)
@@ -74,7 +73,7 @@ def clearly_worse(experiments: Mapping[int, Experiment], noise: Noise) -> tuple[
         error = raw_error(own, parent, noise)
         by_figures = error is not None and change > CLEARLY * error
         if own.probability < UNLIKELY if own.probability is not None else by_figures:
-            found.append((-(gain_of(experiments, own) or change), own.id))
+            found.append((-change, own.id))
     return tuple(number for _, number in sorted(found))
 
 

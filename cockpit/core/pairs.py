@@ -62,7 +62,7 @@ class Pair:
         if self.error is None:
             return "noise not known"
         if abs(self.interaction) <= TELLING * self.error:
-            return "adds up, as far as the noise shows"
+            return "add up, as far as the noise shows"
         return "help each other" if self.interaction < 0 else "in each other's way"
 
 

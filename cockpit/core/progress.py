@@ -12,7 +12,7 @@ from cockpit.core.experiment import VERDICTS, Experiment, Status
 from cockpit.core.noise import Noise
 from cockpit.core.tree import sound_ids
 
-ABOVE, MOST_ABOVE, BELOW = 0.1, 0.6, 0.35
+ABOVE, MOST_ABOVE, BELOW = 0.1, 0.6, 0.45
 """The window reaches so far beyond baseline and best, as shares of the distance between them: above
 as far as most scores do, below there is room for names."""
 LEAST_SIGMAS = 6.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from cockpit.core.families import Family, Half
+from cockpit.core.families import Family
 from cockpit.core.pairs import Pair
 from cockpit.core.quoting import one_line
 from cockpit.lab.chronicle import NOBODY
@@ -30,7 +30,6 @@ MOST_INVALID = 30
 MOST_PAIRS = 20
 MOST_COMPANY = 4
 """Experiments that are named before a number stands for the rest."""
-TREND_WORDS = {"fading": "fading", "rising": "rising", "level": "level, as far as noise shows"}
 
 
 def waiting(report: NightReport) -> Section | None:
@@ -172,7 +171,15 @@ def families(report: NightReport) -> Section | None:
         for family in report.families
     )
     table = Table(
-        ("family", "tried", ">kept", ">success", ">failed", ">gain of the kept", "first → second"),
+        (
+            "family",
+            "tried",
+            ">kept",
+            ">success",
+            ">failed",
+            ">gain of the kept",
+            ">first half → second",
+        ),
         rows,
     )
     honest = any(own.gain is not None for own in report.kept)
@@ -182,22 +189,15 @@ def families(report: NightReport) -> Section | None:
         "What was tried in each area, and what it brought: is there more to find?",
         (table,),
         f"The last column is the mean {'honest' if honest else 'measured'} change of all that was "
-        "measured in a family, first half against second half tried; fading and rising are said "
-        "from two standard errors on.",
+        "measured in a family, first half against second half tried. Level: the noise does not "
+        "tell the halves apart (less than two standard errors).",
     )
 
 
 def _halves(family: Family) -> str:
     if family.first is None or family.second is None:
         return "too few to tell"
-    return (
-        f"{_half(family.first)} → {_half(family.second)} · "
-        f"{TREND_WORDS.get(family.trend, family.trend)}"
-    )
-
-
-def _half(half: Half) -> str:
-    return change(half.mean)
+    return f"{change(family.first.mean)} → {change(family.second.mean)} · {family.trend}"
 
 
 def pairs(report: NightReport) -> Section | None:

@@ -5,6 +5,7 @@ display, no fonts from elsewhere, and nothing of a title is read as a formula.
 """
 
 import io
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ MARKS: dict[str, tuple[str, str, float]] = {
 }
 """Marker, role of its colour and size of each kind, in the order in which they are drawn: the
 same signs as on the screen, so that no kind is told by its colour alone."""
-NAMES = {"borderline": "borderline: yours", "unsound": "kept, unsound"}
+NAMES = {"unsound": "kept, unsound"}
 DENSE = 150
 """Experiments from which on the marks of what was not kept shrink."""
 
@@ -67,30 +68,32 @@ def prepare(directory: Path) -> None:
     Its own place is in the home directory, which may not be writable.
     """
     os.environ.setdefault("MPLCONFIGDIR", str(directory))
+    # It says that it builds its cache, or that it can't: not a matter of who wants a report.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def png(progress: Progress, title: str) -> bytes:
     """Return the wide drawing with a heading, on light paper."""
-    figure = _draw(progress, WIDE, one_line(title, 120))
-    return _saved(figure, "png", dpi=PNG_DPI, facecolor=LIGHT["paper"])
+    heading = one_line(title, 120)
+    return _saved(progress, WIDE, heading, "png", dpi=PNG_DPI, facecolor=LIGHT["paper"])
 
 
 def svg(progress: Progress, shape: Shape) -> str:
     """Return a drawing as an element of a page: its colours are the page's, as is its font."""
-    drawn = _saved(_draw(progress, shape, ""), "svg", transparent=True).decode()
-    return inline(drawn, shape.name)
+    return inline(_saved(progress, shape, "", "svg", transparent=True).decode(), shape.name)
 
 
-def _saved(figure: "Figure", kind: str, **how: Any) -> bytes:
+def _saved(progress: Progress, shape: Shape, title: str, kind: str, **how: Any) -> bytes:
     import matplotlib
 
     out = io.BytesIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": f"{figure.get_figwidth()}"}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": shape.name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A title may have signs that the font lacks: they become boxes, nothing worse.
         warnings.simplefilter("ignore", UserWarning)
         # No date and no maker: the same night gives the same file.
         metadata: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None}
+        figure = _draw(progress, shape, title)
         figure.savefig(out, format=kind, metadata=metadata, **how)
     return out.getvalue()
 
@@ -123,7 +126,7 @@ def _draw(progress: Progress, shape: Shape, title: str) -> "Figure":
         axes.tick_params(labelbottom=False)
     _places(below, progress, shape)
     if axes.get_legend_handles_labels()[0] or lanes:
-        _legend(axes, below, shape)
+        _legend(figure, axes, below, shape, titled=bool(title))
     figure.draw_without_rendering()  # the labels need to know where everything has come to lie
     name_steps(axes, progress, shape.text, shape.title_characters)
     return figure
@@ -180,7 +183,7 @@ def _line(axes: "Axes", progress: Progress) -> None:
     if progress.sigma:
         low, high = ([s + sign * progress.sigma for s in scores] for sign in (-1, 1))
         axes.fill_between(
-            places, low, high, step="post", color=LIGHT["band"], linewidth=0, label="± noise (1σ)"
+            places, low, high, step="post", color=LIGHT["band"], linewidth=0, label="± noise"
         )
     axes.step(
         places, scores, where="post", color=LIGHT["line"], linewidth=1.6, label="running best"
@@ -220,7 +223,7 @@ def _points(axes: "Axes", progress: Progress) -> None:
             axes.plot(
                 [p.place for p in off], [edge] * len(off), linestyle="", marker=sign,
                 markersize=4.5 * _shrunk(progress), color=LIGHT["discarded"], clip_on=False,
-                markeredgewidth=0, label="beyond the scale" if above else None,
+                markeredgewidth=0, label="off the scale" if above else None,
             )  # fmt: skip
 
 
@@ -255,18 +258,21 @@ def _lane(axes: "Axes", progress: Progress, shape: Shape) -> None:
     _quiet(axes, shape)
 
 
-def _legend(axes: "Axes", below: "Axes", shape: Shape) -> None:
+def _legend(figure: "Figure", axes: "Axes", below: "Axes", shape: Shape, *, titled: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles: dict[str, Any] = {}
     for each in (axes, below):
         for handle, name in zip(*each.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    legend = axes.legend(
-        handles.values(), handles.keys(), loc="lower left", bbox_to_anchor=(-0.01, 1.0),
-        ncols=min(len(handles), shape.legend_columns), frameon=False, fontsize=shape.text - 0.4,
-        labelcolor=LIGHT["muted"], handlelength=1.1, handletextpad=0.5, columnspacing=1.3,
-        borderpad=0.2,
+    # Over the axes where a heading stands above it, else as wide as the figure: on a phone it
+    # would press the axes together.
+    beside = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0)}
+    where: dict[str, Any] = beside if titled else {"loc": "outside upper left"}
+    legend = (axes if titled else figure).legend(
+        handles.values(), handles.keys(), ncols=min(len(handles), shape.legend_columns),
+        frameon=False, fontsize=shape.text - 0.4, labelcolor=LIGHT["muted"], handlelength=1.1,
+        handletextpad=0.5, columnspacing=1.3, borderpad=0.2, **where,
     )  # fmt: skip
     for drawn in legend.legend_handles:
         if isinstance(drawn, Line2D) and drawn.get_marker() != "None":

@@ -39,7 +39,7 @@ def test_a_change_reapplied_on_another_is_measured_alone_and_in_company() -> Non
 
 @pytest.mark.parametrize(
     ("again", "says"),
-    [(0.9705, "adds up, as far as the noise shows"), (0.985, "in each other's way")],
+    [(0.9705, "add up, as far as the noise shows"), (0.985, "in each other's way")],
 )
 def test_less_than_two_errors_says_nothing(again: float, says: str) -> None:
     own = two_on_one_base((again,))
