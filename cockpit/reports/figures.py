@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cockpit.core.experiment import VERDICTS, Experiment, Status
 from cockpit.core.failures import clearly_worse, crashes
@@ -13,6 +14,7 @@ from cockpit.core.scoreboard import by_proposer
 from cockpit.core.setup import setup_line
 from cockpit.lab.chronicle import NOBODY, Chronicle
 from cockpit.lab.lab import Lab, NoLabError
+from cockpit.lab.pruning import pruning_state
 from cockpit.lab.rows import DecisionEvent, Tag
 from cockpit.lab.tree import Tree
 from cockpit.report import engine_state
@@ -109,7 +111,10 @@ def _report(lab: Lab, journal: Chronicle, tag: Tag) -> NightReport:
         pairs=pairs(own, proposals, noise),
         proposers=by_proposer(own, proposals, [(call.proposer, call.dollars) for call in calls]),
         models=usage.models(calls),
-        time=usage.time_spent(own, ledger, slots, seconds),
+        time=replace(
+            usage.time_spent(own, ledger, slots, seconds),
+            pruning=pruning_state(journal, tree, tag.name, wanted=_pruned(journal, tag.name)).says,
+        ),
         decisions=_decisions(journal.stories_with_people(tag.name)),
         remarks=tuple(journal.remarks_of(tag.name)),
     )
@@ -120,6 +125,12 @@ def _budgets(journal: Chronicle, own: Iterable[Experiment]) -> dict[str, float]:
     setups = {run.setup for e in own for run in e.runs}
     found = {setup: (journal.setup(setup) or {}).get("budget_seconds") for setup in setups}
     return {setup: float(budget) for setup, budget in found.items() if budget is not None}
+
+
+def _pruned(journal: Chronicle, tag: str) -> bool:
+    """Tell whether the last night of a tag was to stop runs early."""
+    options = next((n.options for n in reversed(journal.nights()) if n.tag == tag), {})
+    return options.get("prune") is not False
 
 
 def _under_way(lab: Lab, journal: Chronicle, tag: str) -> bool:

@@ -112,6 +112,8 @@ class TimeSpent:
     """What those would have taken longer, by the median of the runs that finished."""
     ideas_an_hour: float | None
     runs_an_hour: float | None
+    pruning: str = ""
+    """Whether runs are stopped early, and what that rests on."""
 
     @property
     def busy(self) -> float | None:

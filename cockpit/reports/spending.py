@@ -110,4 +110,6 @@ def _sentences(report: NightReport) -> Sequence[str]:
     if spent.pruned:
         saved = span(spent.saved_seconds)
         told.append(f"{counted(spent.pruned, 'run')} stopped early, which saved {saved}.")
+    if spent.pruning:
+        told.append(f"Stopping early is {spent.pruning}.")
     return told
