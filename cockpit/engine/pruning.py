@@ -176,15 +176,19 @@ class Pruning:
     def _without_curve(self) -> list[Run]:
         """Return the scored runs of the tag whose curve is in their directory only.
 
-        The newest come last and are read first: the next base is likeliest among them.
+        The last are read first: those that others were held against, without which theirs say
+        nothing, and of them the newest.
         """
-        return [
+        own_tag = self._tree.of(self._tag)
+        bases = {own.parent for own in own_tag.values()}
+        missing = [
             run
-            for own in self._tree.of(self._tag).values()
+            for own in own_tag.values()
             for run in own.scored
             if (run.experiment, run.number) not in self._curves
             and self._lab.run_directory(run.experiment, run.number).is_dir()
         ]
+        return sorted(missing, key=lambda run: (run.experiment in bases, run.experiment))
 
     def _under_way(self) -> set[tuple[int, int]]:
         return {(s.run.experiment, s.run.number) for s in self._slots if s.run is not None}
