@@ -247,6 +247,7 @@ def logged(
         "runs": [
             {
                 "seed": run.seed,
+                "purpose": run.purpose,
                 "val_bpb": run.val_bpb,
                 "named": dict(named_metrics(run)),
                 "training_seconds": run.training_seconds,

@@ -22,8 +22,8 @@ PAIRS = 3
 MOST_PAIRS = 50
 IDLE = "idle"
 """Why a run is wanted that goes after everything else."""
-WAITED_SHARE = 0.25
-"""Of a budget: a slot that has waited so long for an idea takes a pair's run instead."""
+WAITED_SHARE, WAITED_SECONDS = 0.25, 10.0
+"""Of a budget, and at least: a slot that has waited so long for an idea takes a pair's run."""
 RULE = "rule"
 SEED_STRIDE, FIRST_SEED = 1000, 500
 """Pairs of an experiment have seeds that none of its other runs comes to."""
@@ -160,7 +160,7 @@ class Confirming:
         self._journal = journal
         self._tree = tree
         self._tag = tag
-        self._patience = WAITED_SHARE * budget_seconds
+        self._patience = max(WAITED_SHARE * budget_seconds, WAITED_SECONDS)
         self._when_idle = when_idle
         self._since: dict[int, float] = {}
 

@@ -17,7 +17,8 @@ from tests.conftest import wait_until
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lab that is copied for each test."""
     lab = make_lab(tmp_path_factory.mktemp("template") / "lab")
-    (lab / "cockpit.toml").write_text('device = "cpu"\nbudget = "1s"\n')
+    settings = 'device = "cpu"\nbudget = "1s"\nconfirm_when_idle = false\n'
+    (lab / "cockpit.toml").write_text(settings)
     return lab
 
 

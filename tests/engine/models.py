@@ -85,7 +85,7 @@ def write_settings(lab: Path, server: ModelServer, **more: object) -> None:
     """Let a lab ask that server."""
     settings = {
         "device": "cpu", "budget": "1s", "model": MODEL, "api_base": server.base_url,
-        "silence": "20s", **more,
+        "silence": "20s", "confirm_when_idle": False, **more,
     }  # fmt: skip
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     (lab / "cockpit.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

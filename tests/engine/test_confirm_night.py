@@ -1,17 +1,21 @@
 """Confirming and ablating for real: trainings of a second, in labs that have had a night."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cockpit.core.experiment import Experiment
+from cockpit.core.experiment import VERDICTS, Experiment, Run
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from tests.bench import kills
 from tests.bench.nights import cockpit, log, status
+from tests.engine import models
+from tests.engine.models import Researcher
+from tests.proposers.openai_server import Exchange, Request, Step, serving
 
 Wait = Callable[..., Any]
 
@@ -70,6 +74,38 @@ def test_a_night_under_way_makes_the_pairs_before_its_next_idea(
     fresh = [n for n, run in enumerate(runs) if run.purpose == "confirm"]
     assert len(fresh) == 2
     assert max(fresh) < first_new
+    assert kills.faults(measured) == []
+
+
+def test_a_slot_that_waits_for_an_idea_confirms_the_best_meanwhile(
+    measured: Path, wait_until: Wait
+) -> None:
+    assert cockpit(measured, "accept", "1").returncode == 0
+    researcher, thought = Researcher(), threading.Event()
+
+    def slow(request: Request) -> Step:
+        step = researcher.next_idea(request)
+
+        def later(exchange: Exchange) -> None:
+            thought.wait(120)
+            step(exchange)
+
+        return later
+
+    def fresh() -> list[Run]:
+        runs = [run for own in experiments(measured).values() for run in own.runs]
+        return [run for run in runs if run.purpose == "confirm"]
+
+    researcher.plan = [slow]
+    with serving(researcher) as server:
+        models.write_settings(measured, server, silence="120s", confirm_when_idle=True)
+        with models.night(measured, "--max-experiments", "1") as night:
+            wait_until(fresh, 120, "a run of a pair")
+            thought.set()
+            assert night.end(300) == 0
+    assert experiments(measured)[2].status in VERDICTS
+    first = min(run.started_at for run in experiments(measured)[2].runs)
+    assert sum(run.started_at < first for run in fresh()) <= 2
     assert kills.faults(measured) == []
 
 
