@@ -187,6 +187,7 @@ def _add_confirming(
     confirm.add_argument(
         "--budget", dest="horizon", metavar="30m", help="compare them at another training time"
     )
+    confirm.add_argument("--drop", action="store_true", help="take back the runs that still wait")
     confirm.add_argument(
         "--idle", action="store_true", help="only while a slot would wait for an idea"
     )

@@ -186,7 +186,8 @@ def confirm(given: argparse.Namespace) -> int:
     lab = _lab(given)
     seconds = parse_duration(given.horizon) if given.horizon else None
     arguments = {"id": given.id, "pairs": given.pairs, "budget_seconds": seconds}
-    return _measured(given, lab, "confirm", arguments | {"idle": given.idle})
+    arguments |= {"idle": given.idle, "drop": given.drop}
+    return _measured(given, lab, "confirm", arguments)
 
 
 def ablate(given: argparse.Namespace) -> int:
@@ -203,7 +204,7 @@ def _measured(given: argparse.Namespace, lab: Lab, verb: str, arguments: dict[st
         if arguments.get("id") is not None and (own := journal.experiment(arguments["id"])):
             tag = own.tag
         print(inbox.send(lab, journal, verb, arguments | {"tag": tag}), flush=True)
-    if lab.engine_lives() or arguments.get("idle"):
+    if lab.engine_lives() or arguments.get("idle") or arguments.get("drop"):
         return DONE
     from dataclasses import replace
 

@@ -86,7 +86,7 @@ class Ablating:
 
     def asked_for(self, tag: str) -> bool:
         """Tell whether something that leaves changes out waits for a run or its verdict."""
-        return any(e.status in OPEN for e in self._made(tag))
+        return any(e.proposer == PROPOSER for e in self.tree.with_status(tag, *OPEN))
 
     def _conclude(self, tag: str, variants: set[int]) -> str:
         rows = [row for row in ablation(self._journal, self.tree, tag).rows

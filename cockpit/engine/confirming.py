@@ -45,13 +45,16 @@ def present_tag(journal: EngineJournal, name: object = None) -> Tag:
 def ask(journal: EngineJournal, tree: Tree, author: str, given: Mapping[str, Any]) -> str:
     """Want pairs of runs for a person, and say so in words.
 
-    `given` has `id` (None: the best), `pairs`, `budget_seconds` (None: the setup's own), `idle` and
-    `tag`. Raises `DecisionError` where there is nothing to confirm.
+    `given` has `id` (None: the best), `pairs`, `budget_seconds` (None: the setup's own), `idle`,
+    `tag`, and `drop`: take back what waits. Raises `DecisionError` where there is nothing to
+    confirm.
     """
     tree.refresh()
     tag = present_tag(journal, given.get("tag"))
     own, baseline = _compared(tree, tag, given.get("id"))
     tag = journal.tag(own.tag) or tag
+    if given.get("drop"):
+        return _take_back(journal, own)
     count, budget = _count(given.get("pairs")), _budget(given.get("budget_seconds"))
     setup = journal.setup(tag.setup) or {}
     usual = float(setup.get("budget_seconds") or 0.0)
@@ -59,6 +62,9 @@ def ask(journal: EngineJournal, tree: Tree, author: str, given: Mapping[str, Any
     idle = bool(given.get("idle"))
     want_pairs(journal, baseline, own, author, count, budget=budget, idle=idle)
     when = "when a slot has nothing else to do" if idle else "before the next new idea"
+    night = journal.last_night()
+    if night is not None and night.ended_at is None and night.tag != own.tag:
+        when = f"when a night of {own.tag} runs"
     length = told_budget(budget or usual) if budget or usual else "the usual length"
     told = (
         f"{count} pair{'s'[: count != 1]} of #{own.id} and the baseline #{baseline.id}: "
@@ -67,6 +73,18 @@ def ask(journal: EngineJournal, tree: Tree, author: str, given: Mapping[str, Any
     journal.add_message("engine", author, told, own.id)
     tree.refresh()
     return told
+
+
+def _take_back(journal: EngineJournal, own: Experiment) -> str:
+    """Take back the runs that wait to confirm an experiment, the baseline's among them."""
+    waiting = [w for w in journal.wanted() if w.purpose in (FRESH, HORIZON)]
+    seeds = {w.seed for w in waiting if w.experiment == own.id} | {r.seed for r in own.runs}
+    dropped = [w for w in waiting if w.seed in seeds]
+    if not dropped:
+        raise DecisionError(f"no run waits to confirm #{own.id}")
+    for wish in dropped:
+        journal.unwant(wish.id)
+    return f"{len(dropped)} runs that were to confirm #{own.id} are taken back"
 
 
 def _compared(tree: Tree, tag: Tag, number: object) -> tuple[Experiment, Experiment]:

@@ -106,6 +106,17 @@ def test_a_discarded_experiment_can_be_asked_about_by_its_id(desk: Desk) -> None
     assert f"of #{number} and the baseline" in desk.ask(id=number, pairs=2)
 
 
+def test_what_waits_can_be_taken_back_with_the_baselines_half(desk: Desk) -> None:
+    best = desk.experiment(0, 0.988)
+    other = desk.experiment(0, 0.999, status=Status.DISCARDED)
+    with pytest.raises(DecisionError, match="no run waits to confirm #1"):
+        desk.ask(drop=True)
+    desk.ask(pairs=2)
+    desk.ask(id=other, pairs=1)
+    assert desk.ask(drop=True) == f"4 runs that were to confirm #{best} are taken back"
+    assert [w.experiment for w in desk.journal.wanted()] == [0, other]
+
+
 def test_the_setups_own_budget_is_no_horizon(desk: Desk) -> None:
     desk.experiment(0, 0.988)
     desk.ask(pairs=1, budget_seconds=300)
