@@ -108,6 +108,28 @@ def _by(own: Change) -> str:
     return one_line(own.proposer, 40) + model + by_hand
 
 
+def worth(report: NightReport) -> Section | None:
+    """Return what each kept change is worth in the best, None where none was left out of it."""
+    titles = report.titles
+    rows = tuple(
+        (
+            f"#{one.experiment}",
+            title(titles.get(one.experiment, "")),
+            change(one.gain, one.error),
+            chance(one.probability),
+            one.finding or "being measured",
+            f"#{one.variant}",
+        )
+        for one in report.ablation.rows
+    )
+    if not rows:
+        return None
+    table = Table((">#", "change", ">worth", ">P", "finding", ">without it"), rows)
+    lead = f"The best without each kept change: {report.ablation.line()}."
+    note = "Worth is val_bpb with the change minus without; P is of more than half a sigma."
+    return Section("worth", "What each kept change is worth", lead, (table,), note)
+
+
 # ---- what failed -------------------------------------------------------------------------------
 
 

@@ -1,10 +1,9 @@
 """From the journal to the figures of a report."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from cockpit.core.experiment import VERDICTS, Experiment, Status
+from cockpit.core.experiment import VERDICTS, Status
 from cockpit.core.failures import clearly_worse, crashes
 from cockpit.core.families import families
 from cockpit.core.noise import Noise
@@ -13,8 +12,9 @@ from cockpit.core.progress import progress
 from cockpit.core.scoreboard import by_proposer
 from cockpit.core.setup import setup_line
 from cockpit.lab.chronicle import NOBODY, Chronicle
+from cockpit.lab.honest import Ablation, ablation, honest
 from cockpit.lab.lab import Lab, NoLabError
-from cockpit.lab.pruning import pruning_state
+from cockpit.lab.pruning import PruningState, pruning_state
 from cockpit.lab.rows import DecisionEvent, Tag
 from cockpit.lab.tree import Tree
 from cockpit.report import engine_state
@@ -59,7 +59,9 @@ def _empty(lab: Lab) -> NightReport:
         setup="",
         made_at=time.time(),
         under_way=False,
-        headline=headline(describe, None, None, (), {}, 0, 0.0, ()),
+        headline=headline(describe, None, None, 0, 0.0, ()),
+        honest=None,
+        ablation=Ablation((), None),
         progress=progress({}, NOTHING_KNOWN, None),
         kept=(),
         waiting=(),
@@ -70,7 +72,7 @@ def _empty(lab: Lab) -> NightReport:
         pairs=(),
         proposers=(),
         models=(),
-        time=TimeSpent({}, 0, {}, 0, 0, 0.0, None, None),
+        time=TimeSpent({}, 0, {}, 0, None, None, None),
         decisions=(),
         remarks=(),
     )
@@ -88,19 +90,19 @@ def _report(lab: Lab, journal: Chronicle, tag: Tag) -> NightReport:
     return NightReport(
         lab=lab.name,
         tag=tag.name,
-        setup=setup_line(journal.setup(tag.setup) or {}),
+        setup=_setup(journal, tag),
         made_at=time.time(),
         under_way=_under_way(lab, journal, tag.name),
         headline=headline(
             describe,
             best,
             tree.pins.get(tag.name),
-            journal.audits(),
-            _budgets(journal, own.values()),
             nights,
             seconds,
             calls,
         ),
+        honest=honest(journal, tree, best) if best else None,
+        ablation=ablation(journal, tree, tag.name),
         progress=progress(own, noise, best.id if best else None),
         kept=describe.all(e for e in kept if e.parent is not None),
         waiting=describe.all(sorted(waiting, key=lambda e: (-(e.probability or 0.0), e.id))),
@@ -111,26 +113,24 @@ def _report(lab: Lab, journal: Chronicle, tag: Tag) -> NightReport:
         pairs=pairs(own, proposals, noise),
         proposers=by_proposer(own, proposals, [(call.proposer, call.dollars) for call in calls]),
         models=usage.models(calls),
-        time=replace(
-            usage.time_spent(own, ledger, slots, seconds),
-            pruning=pruning_state(journal, tree, tag.name, wanted=_pruned(journal, tag.name)).says,
-        ),
+        time=usage.time_spent(own, ledger, slots, seconds, _pruning(journal, tree, tag)),
         decisions=_decisions(journal.stories_with_people(tag.name)),
         remarks=tuple(journal.remarks_of(tag.name)),
     )
 
 
-def _budgets(journal: Chronicle, own: Iterable[Experiment]) -> dict[str, float]:
-    """Return the training seconds of each setup in which something of a tag was run."""
-    setups = {run.setup for e in own for run in e.runs}
-    found = {setup: (journal.setup(setup) or {}).get("budget_seconds") for setup in setups}
-    return {setup: float(budget) for setup, budget in found.items() if budget is not None}
+def _setup(journal: Chronicle, tag: Tag) -> str:
+    if tag.imported is not None:
+        return f"Imported from {tag.imported}."
+    return setup_line(journal.setup(tag.setup) or {})
 
 
-def _pruned(journal: Chronicle, tag: str) -> bool:
-    """Tell whether the last night of a tag was to stop runs early."""
-    options = next((n.options for n in reversed(journal.nights()) if n.tag == tag), {})
-    return options.get("prune") is not False
+def _pruning(journal: Chronicle, tree: Tree, tag: Tag) -> PruningState | None:
+    """Return whether runs of a tag are stopped early, as its last night was to; None of a table."""
+    if tag.imported is not None:
+        return None
+    options = next((n.options for n in reversed(journal.nights()) if n.tag == tag.name), {})
+    return pruning_state(journal, tree, tag.name, wanted=options.get("prune") is not False)
 
 
 def _under_way(lab: Lab, journal: Chronicle, tag: str) -> bool:

@@ -1,13 +1,12 @@
 """How far a tag has come: baseline, best, the gain between them and how sure it is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from cockpit.core.confirming import Confirmation, at_horizon, claimed, confirm, horizons
 from cockpit.core.experiment import VERDICTS, Experiment, Status
 from cockpit.core.failures import raw_error
 from cockpit.core.noise import Noise
 from cockpit.core.tree import lineage
-from cockpit.lab.rows import AuditRow, Call
+from cockpit.lab.rows import Call
 from cockpit.reports.describing import Describer
 from cockpit.reports.night import Estimate, Headline
 
@@ -16,8 +15,6 @@ def headline(
     describe: Describer,
     best: Experiment | None,
     pinned: int | None,
-    audits: Sequence[AuditRow],
-    budgets: Mapping[str, float],
     nights: int,
     seconds: float,
     calls: Sequence[Call],
@@ -32,10 +29,6 @@ def headline(
         best=describe.one(best) if best else None,
         pinned=pinned,
         gain=_gain(own, first, best, noise) if gained and first and best else None,
-        confirmed=_confirmed(first, best, noise) if gained and first and best else None,
-        horizons=_horizons(first, best, budgets) if gained and first and best else (),
-        sealed=_sealed(audits, best),
-        sealed_baseline=_sealed(audits, first),
         sigma=noise.sigma,
         sigma_runs=noise.runs,
         ideas=len(judged),
@@ -62,31 +55,3 @@ def _gain(
     if best.val_bpb is None or first.val_bpb is None:
         return None
     return Estimate(best.val_bpb - first.val_bpb, raw_error(best, first, noise), "measured")
-
-
-def _confirmed(first: Experiment, best: Experiment, noise: Noise) -> Confirmation | None:
-    found = confirm(first, best, noise)
-    return found if found.pairs else None
-
-
-def _horizons(
-    first: Experiment, best: Experiment, budgets: Mapping[str, float]
-) -> tuple[tuple[float | None, Confirmation], ...]:
-    """Return what is left of a gain at other budgets, the shortest first."""
-    claim = claimed(first, best)
-    found = [
-        (budgets.get(setup), at_horizon(first, best, setup, claim))
-        for setup in horizons(first, best)
-    ]
-    return tuple(sorted((one for one in found if one[1].pairs), key=lambda one: one[0] or 0.0))
-
-
-def _sealed(audits: Iterable[AuditRow], own: Experiment | None) -> float | None:
-    """Return the mean score on sealed rows over an experiment's audits, None without one."""
-    scores = [
-        float(score)
-        for audit in audits
-        if own is not None and audit.experiment == own.id
-        if isinstance(score := audit.facts.get("sealed_bpb"), int | float)
-    ]
-    return sum(scores) / len(scores) if scores else None

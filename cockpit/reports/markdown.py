@@ -9,7 +9,7 @@ BAR_CHARACTERS = 16
 WIDEST = 64
 """Characters up to which a column is padded."""
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
-_BEGINNING = re.compile(r"^(\d*)([#+=.)-])")
+_BEGINNING = re.compile(r"^(?:(\d+)(?=[.)])|(?=[#+=-]))")
 
 
 def text(told: Told, drawing: str | None) -> str:
@@ -39,7 +39,7 @@ def escaped(line: str) -> str:
 
 def paragraph(line: str) -> str:
     """Return a line that begins no heading, list or rule either."""
-    return _BEGINNING.sub(lambda found: f"{found[1]}\\{found[2]}", escaped(line))
+    return _BEGINNING.sub(lambda found: f"{found[1] or ''}\\", escaped(line))
 
 
 def _section(section: Section) -> str:

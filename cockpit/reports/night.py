@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.core.confirming import Confirmation
 from cockpit.core.experiment import Status
 from cockpit.core.failures import Crashes
 from cockpit.core.families import Family
 from cockpit.core.pairs import Pair
 from cockpit.core.progress import Progress
 from cockpit.core.scoreboard import Score
+from cockpit.lab.honest import Ablation, Honest
+from cockpit.lab.pruning import PruningState
 from cockpit.lab.rows import Remark
 
 
@@ -61,15 +62,9 @@ class Headline:
     """The base that a person has chosen."""
     gain: Estimate | None
     """Of the best over the baseline; None while the baseline is the best."""
-    confirmed: Confirmation | None
-    """The same by fresh pairs of runs, which no choice has biased; None without any."""
-    horizons: tuple[tuple[float | None, Confirmation], ...]
-    """What is left of it at other budgets, in seconds."""
-    sealed: float | None
-    """Score of the best on rows that no training and no proposer ever sees."""
-    sealed_baseline: float | None
     sigma: float | None
     sigma_runs: int
+    """That it rests on; 0: it is what such machines usually have."""
     ideas: int
     kept: int
     waiting: int
@@ -106,14 +101,10 @@ class TimeSpent:
     in_runs: Mapping[str, float]
     """Seconds of all runs of the tag, of every night: training, evaluation, startup."""
     runs: int
-    pruned: int
-    """Runs that were stopped early because they would have been discarded."""
-    saved_seconds: float
-    """What those would have taken longer, by the median of the runs that finished."""
+    pruning: PruningState | None
+    """Whether runs are stopped early, and what that has saved; None of an imported tag."""
     ideas_an_hour: float | None
     runs_an_hour: float | None
-    pruning: str = ""
-    """Whether runs are stopped early, and what that rests on."""
 
     @property
     def busy(self) -> float | None:
@@ -150,6 +141,10 @@ class NightReport:
     under_way: bool
     """Whether an engine is at work on it."""
     headline: Headline
+    honest: Honest | None
+    """How good the best truly is: fresh pairs, other budgets, sealed rows."""
+    ablation: Ablation
+    """What leaving kept changes out of the best has shown."""
     progress: Progress
     kept: tuple[Change, ...]
     """In the order in which they were proposed, unsound ones included."""

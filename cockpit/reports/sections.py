@@ -4,7 +4,8 @@ import time
 
 from cockpit.core.confirming import Confirmation
 from cockpit.core.quoting import one_line
-from cockpit.reports.changes import failed, families, kept, pairs, waiting
+from cockpit.lab.honest import Honest
+from cockpit.reports.changes import failed, families, kept, pairs, waiting, worth
 from cockpit.reports.night import Headline, NightReport
 from cockpit.reports.spending import cost, ledger
 from cockpit.reports.telling import (
@@ -41,6 +42,7 @@ def told(report: NightReport) -> Told:
     sections = (
         waiting(report),
         kept(report),
+        worth(report),
         failed(report),
         families(report),
         pairs(report),
@@ -60,18 +62,11 @@ def told(report: NightReport) -> Told:
 def _facts(report: NightReport) -> tuple[Fact, ...]:
     head = report.headline
     nights = f"in {counted(head.nights, 'night')}" if head.nights else ""
-    facts = [_standing(head), *_gains(head)]
-    if head.sealed is not None:
-        against = (
-            f"{change(head.sealed - head.sealed_baseline)} on the baseline's"
-            if head.sealed_baseline is not None and head.gain is not None
-            else "of the best"
-        )
-        facts.append(Fact("on sealed rows", bpb(head.sealed), against))
+    facts = [_standing(head), *_gains(head, report.honest)]
     if head.sigma is not None:
-        facts.append(
-            Fact("noise", f"±{head.sigma:.4f}", f"between runs, from {head.sigma_runs} of them")
-        )
+        source = f"between runs, from {head.sigma_runs} of them"
+        assumed = "assumed: nothing has run twice"
+        facts.append(Fact("noise", f"±{head.sigma:.4f}", source if head.sigma_runs else assumed))
     waits = f" · {head.waiting} {'is' if head.waiting == 1 else 'are'} yours" * bool(head.waiting)
     facts.append(Fact("ideas", f"{head.ideas:,}", f"{head.kept:,} kept{waits}"))
     facts.append(Fact("runs", f"{head.runs:,}", _rates(report)))
@@ -96,17 +91,23 @@ def _standing(head: Headline) -> Fact:
     )
 
 
-def _gains(head: Headline) -> list[Fact]:
-    facts = []
-    if (gain := head.gain) is not None:
-        told = interval(gain.value, gain.error)
-        facts.append(Fact(f"{gain.how} gain", change(gain.value, gain.error), told))
-    if head.confirmed is not None:
-        facts.append(_confirmation("by fresh pairs", head.confirmed))
+def _gains(head: Headline, honest: Honest | None) -> list[Fact]:
+    if (gain := head.gain) is None:
+        return []
+    told = interval(gain.value, gain.error)
+    facts = [Fact(f"{gain.how} gain", change(gain.value, gain.error), told)]
+    if honest is None:
+        return facts
+    if honest.confirmed.pairs:
+        facts.append(_confirmation("by fresh pairs", honest.confirmed))
     facts += [
-        _confirmation(f"at {span(budget)} a run" if budget else "at another budget", found)
-        for budget, found in head.horizons
+        _confirmation(f"at {span(s)} a run" if (s := one.budget_seconds) else "longer", one.found)
+        for one in honest.horizons
     ]
+    if honest.sealed.own is not None:
+        first = honest.sealed.baseline
+        against = f"{change(honest.sealed.own - first)} on the baseline's" if first else ""
+        facts.append(Fact("on sealed rows", bpb(honest.sealed.own), against))
     return facts
 
 

@@ -107,9 +107,9 @@ def _sentences(report: NightReport) -> Sequence[str]:
         told.append(
             f"{counted(spent.runs, 'run')} in all nights" + (f": {parts}." if parts else ".")
         )
-    if spent.pruned:
-        saved = span(spent.saved_seconds)
-        told.append(f"{counted(spent.pruned, 'run')} stopped early, which saved {saved}.")
-    if spent.pruning:
-        told.append(f"Stopping early is {spent.pruning}.")
+    if (pruning := spent.pruning) is not None:
+        if pruning.pruned:
+            saved = span(pruning.saved_seconds)
+            told.append(f"{counted(pruning.pruned, 'run')} stopped early, which saved {saved}.")
+        told.append(f"Stopping early is {pruning.says}.")
     return told

@@ -1,12 +1,12 @@
 """What a tag took: calls of models, nights, seconds."""
 
-import statistics
 from collections.abc import Iterable, Mapping
 
-from cockpit.core.experiment import VERDICTS, Experiment, Run
+from cockpit.core.experiment import VERDICTS, Experiment
 from cockpit.core.ledger import total
 from cockpit.lab.chronicle import Chronicle
 from cockpit.lab.lab import Lab
+from cockpit.lab.pruning import PruningState
 from cockpit.lab.rows import Call
 from cockpit.report import counted_until, elapsed, engine_state
 from cockpit.reports.night import ModelCost, TimeSpent
@@ -56,14 +56,17 @@ def nights(
 
 
 def time_spent(
-    own: Mapping[int, Experiment], ledger: Mapping[str, float], slots: int, seconds: float
+    own: Mapping[int, Experiment],
+    ledger: Mapping[str, float],
+    slots: int,
+    seconds: float,
+    pruning: PruningState | None,
 ) -> TimeSpent:
     """Return where the time of a tag went."""
     runs = [run for e in own.values() for run in e.runs]
     hours = seconds / 3600
     ideas = sum(e.parent is not None and e.status in VERDICTS for e in own.values())
     ended = sum(run.ended_at is not None for run in runs)
-    pruned, saved = _pruned(runs)
     return TimeSpent(
         ledger=ledger,
         slots=slots,
@@ -73,21 +76,7 @@ def time_spent(
             "startup": sum(run.startup_seconds or 0.0 for run in runs),
         },
         runs=ended,
-        pruned=pruned,
-        saved_seconds=saved,
+        pruning=pruning,
         ideas_an_hour=ideas / hours if hours >= LEAST_HOURS else None,
         runs_an_hour=ended / hours if hours >= LEAST_HOURS else None,
     )
-
-
-def _pruned(runs: Iterable[Run]) -> tuple[int, float]:
-    """Return how many runs were stopped early, and the seconds that this has saved."""
-    ended = [run for run in runs if run.ended_at is not None and run.purpose != "horizon"]
-    taken = {
-        state: [(run.ended_at or 0.0) - run.started_at for run in ended if run.state == state]
-        for state in ("finished", "pruned")
-    }
-    if not taken["finished"]:
-        return len(taken["pruned"]), 0.0
-    whole = statistics.median(taken["finished"])
-    return len(taken["pruned"]), sum(max(0.0, whole - own) for own in taken["pruned"])

@@ -1,16 +1,20 @@
 """Markdown, page and picture: all of a report, harmless, and nothing from elsewhere."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from cockpit.core.ablating import Worth
 from cockpit.core.experiment import Status
+from cockpit.lab.honest import Ablation
 from cockpit.lab.lab import Lab, SettingsError
 from cockpit.lab.writing import EngineJournal
 from cockpit.reports import plot
 from cockpit.reports.figures import night_report
+from cockpit.reports.markdown import paragraph
 from cockpit.reports.palette import LIGHT
 from cockpit.reports.writing import as_markdown, default_directory, write
 from tests.reports import labs
@@ -174,3 +178,26 @@ def test_a_markdown_table_is_even_in_a_terminal(lab: Lab) -> None:
     table = [line for line in lines[start : start + 10] if line.startswith("|")]
     assert len(table) == 4
     assert len({len(line) for line in table}) == 1
+
+
+def test_what_leaving_a_change_out_has_shown_is_told(lab: Lab) -> None:
+    rows = (
+        Worth(1, 9, 4, -0.0100, 0.0008, 0.99, "carries its weight"),
+        Worth(4, 10, 4, 0.0001, 0.0008, 0.03, "dead weight"),
+    )
+    text = as_markdown(replace(night_report(lab), ablation=Ablation(rows, None)))
+    assert "2 of 2 changes measured; dead weight: #4" in text
+    assert re.search(r"#1 \| halve the batch *\| −0.0100 ±0.0008 \| 0.99 \| carries its", text)
+
+
+@pytest.mark.parametrize(
+    ("line", "escaped"),
+    [
+        ("2026-11-21 21:30", "2026-11-21 21:30"),
+        ("1. first", "1\\. first"),
+        ("# no heading", "\\# no heading"),
+        ("MATRIX_LR is _not_ emphasised", "MATRIX_LR is \\_not\\_ emphasised"),
+    ],
+)
+def test_a_paragraph_of_others_is_no_markup(line: str, escaped: str) -> None:
+    assert paragraph(line) == escaped
