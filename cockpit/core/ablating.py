@@ -41,8 +41,9 @@ from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict
 from cockpit.core.judge import signed
 from cockpit.core.merging import merge
 from cockpit.core.noise import Noise, student_cdf
+from cockpit.core.schedule import ABLATE
 
-PROPOSER = "ablate"
+PROPOSER = ABLATE
 """Who proposes the variants and the lean text."""
 SEEN_FROM = 0.5
 """Sigmas that a change has to be worth."""

@@ -13,6 +13,7 @@ from cockpit.core.effects import Effects
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.judge import Base
 from cockpit.core.noise import Noise, NoisePrior, pooled
+from cockpit.core.schedule import ABLATE
 
 LEARNED_FROM = 600
 """The newest results that the effects are learned from; they forget faster than that."""
@@ -74,7 +75,11 @@ class Reckoning:
         if sigma is None:
             return told
         measured = sorted(
-            (e for e in self.experiments.values() if e.status in COUNTED and e.scores),
+            (
+                e
+                for e in self.experiments.values()
+                if e.status in COUNTED and e.scores and e.proposer != ABLATE  # no ideas
+            ),
             key=lambda e: (e.decided_at or 0.0, e.id),
         )
         bases: dict[int, Belief | None] = {}

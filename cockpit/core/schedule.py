@@ -12,6 +12,8 @@ from fractions import Fraction
 
 KINDS = ("search", "llm", "command")
 """The proposers there are; each is the module of its name in `proposers/`."""
+ABLATE = "ablate"
+"""Who leaves kept changes out of a best, when a person asks for it: see `core.ablating`."""
 LARGEST_WEIGHT = 100
 _PART = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:\s*:\s*(?P<weight>[-+]?\d+))?")
 

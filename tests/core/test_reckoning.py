@@ -105,3 +105,11 @@ def test_the_prior_of_the_noise_depends_on_device_and_budget() -> None:
     assert cpu is not None
     assert cpu.sigma == pytest.approx(0.03)
     assert noise_prior(None) is None
+
+
+def test_what_leaves_changes_out_teaches_nothing_about_ideas() -> None:
+    rows = [BASELINE, make(1, 0, KEPT, 1.9)]
+    variants = [replace(make(n, 1, DISCARDED, 2.0), proposer="ablate") for n in (2, 3, 4)]
+    assert reckoning(*rows, *variants).effects.counts == pytest.approx(
+        reckoning(*rows).effects.counts, rel=0.01
+    )
