@@ -5,9 +5,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from cockpit import __version__
+from cockpit.hand_arguments import add_hand
+from cockpit.hand_arguments import experiment_id as _experiment_id
+from cockpit.verb_groups import in_groups
 
 Verb = Callable[[argparse.Namespace], int]
 
+PURPOSE = """Run a night of autonomous LLM-training research from one terminal.
+Without a verb: the screen."""
 EXIT_CODES = (
     "exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 3 no such lab or experiment"
 )
@@ -45,15 +50,15 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     """
     top = argparse.ArgumentParser(
         prog="cockpit",
-        description="Run a night of autonomous LLM-training research from one terminal. "
-        "Without a verb: the screen.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EXIT_CODES,
     )
     top.add_argument("--version", action="version", version=f"cockpit {__version__}")
     _add_place(top)
     _add_night(top)
     top.set_defaults(verb=verbs["screen"], json=False)
-    subparsers = top.add_subparsers(title="verbs", metavar="VERB")
+    subparsers = top.add_subparsers(metavar="VERB", help=argparse.SUPPRESS)
+    listed: dict[str, str] = {}
 
     # What is not given after the verb must not wipe out what was given before it.
     place, night, machine, looking = (
@@ -65,19 +70,21 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     _add_machine(machine)
     looking.add_argument("--json", action="store_true", help="print it for other programs")
 
-    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def add(
+        name: str, text: str, *parents: argparse.ArgumentParser, by: str | None = None
+    ) -> argparse.ArgumentParser:
+        """A verb that its own function carries out, or the one called `by`."""
+        listed[name] = text
         sub = subparsers.add_parser(
-            name, help=text, description=text, parents=[place, *parents], epilog=EXIT_CODES
+            name, description=text, parents=[place, *parents], epilog=EXIT_CODES
         )
-        sub.set_defaults(verb=verbs[name])
+        sub.set_defaults(verb=verbs[by or name])
         return sub
 
     def add_command(name: str, text: str, *carries: str) -> argparse.ArgumentParser:
         """A verb that becomes a row of the inbox, with the named arguments in it."""
-        sub = subparsers.add_parser(
-            name, help=text, description=text, parents=[place], epilog=EXIT_CODES
-        )
-        sub.set_defaults(verb=verbs["command"], name=name, carries=carries)
+        sub = add(name, text, by="command")
+        sub.set_defaults(name=name, carries=carries)
         return sub
 
     add("run", "run the engine in the foreground", night)
@@ -87,7 +94,6 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     stop.add_argument("--now", action="store_true", help="end that run too; it stays queued")
     add_command("pause", "start nothing new; the run under way ends normally")
     add_command("resume", "go on after a pause")
-    add_command("skip", "end the run under way: its verdict is `stopped`; the night goes on")
     add("status", "how the night stands", looking)
     log = add("log", "every experiment, oldest first", looking)
     log.add_argument("--tag", dest="only_tag", metavar="TAG", help="only this tag's")
@@ -96,9 +102,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     show.add_argument("id", type=_experiment_id, metavar="ID")
     show.add_argument("--diff", action="store_true", help="its change of train.py")
     _add_talk(add, add_command, looking)
-    for name, text in (("accept", "keep an experiment"), ("reject", "discard an experiment")):
-        decision = add_command(name, f"{text} by hand", "id")
-        decision.add_argument("id", type=_experiment_id, metavar="ID")
+    add_hand(add, add_command, looking)
     _add_confirming(add, machine)
     applied = add("apply", "write an experiment's train.py into the working tree")
     applied.add_argument("id", type=_experiment_id, metavar="ID")
@@ -108,6 +112,7 @@ def parser(verbs: Mapping[str, Verb]) -> argparse.ArgumentParser:
     init.add_argument("directory", metavar="DIR", nargs="?", default=".")
     add("prepare", "prepare the corpus that a night with these options would use", night)
     add("doctor", "check the machine and the lab, a line each", night, looking)
+    top.description = f"{PURPOSE}\n\n{in_groups(listed)}"
     return top
 
 
@@ -123,9 +128,6 @@ def _add_talk(
     add_command("withdraw", "take a hint back", "id").add_argument("id", type=_hint_id, metavar="N")
     ask = add("ask", "a question to the proposer: prints its answer; nothing is disturbed")
     ask.add_argument("text", nargs="+")
-    add_command("try", "a direct order: the next proposal is this", "text").add_argument(
-        "text", nargs="+"
-    )
     findings = add("findings", "what the lab has learnt", looking)
     findings.add_argument(
         "--write", action="store_true", help="merge it into a marked section of program.md"
@@ -212,13 +214,6 @@ def _add_report(
         help="where to; a FILE.md, .html or .png alone, - prints the Markdown "
         "(default: .cockpit/reports/TAG-DATE)",
     )
-
-
-def _experiment_id(text: str) -> int:
-    number = text.removeprefix("#")
-    if not number.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no experiment's id: `cockpit log` has them")
-    return int(number)
 
 
 def _count(text: str) -> int:

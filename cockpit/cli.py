@@ -217,6 +217,14 @@ def _measured(given: argparse.Namespace, lab: Lab, verb: str, arguments: dict[st
     return code
 
 
+def by_hand(given: argparse.Namespace) -> int:
+    """Carry out a verb of a person's hand and print what became of it."""
+    from cockpit import decisions
+
+    print(decisions.VERBS[given.hand](given, _lab(given)))
+    return DONE
+
+
 def ask(given: argparse.Namespace) -> int:
     """Ask the proposer, wait for its answer, and print it."""
     from cockpit import talk
@@ -287,7 +295,10 @@ def show(given: argparse.Namespace) -> int:
 
         print(Repo(lab.root).diff(_commit(lab, given.id)), end="")
     elif given.json:
-        print(json.dumps(report.experiment(lab, given.id) or _unknown(given.id)))
+        from cockpit.story import story
+
+        told = report.experiment(lab, given.id) or _unknown(given.id)
+        print(json.dumps(told | story(lab, given.id)))
     else:
         print(words.experiment(lab, given.id) or _unknown(given.id))
     return DONE
@@ -499,6 +510,7 @@ VERBS: dict[str, Verb] = {
     "command": command,
     "confirm": confirm,
     "ablate": ablate,
+    "by_hand": by_hand,
     "ask": ask,
     "status": status,
     "log": log,

@@ -10,6 +10,7 @@ from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab, LabError, LockedError, NoLabError
 from cockpit.lab.looking import LookingJournal
 from cockpit.lab.rows import Command
+from cockpit.lab.rundir import plain_text
 
 ANSWER_SECONDS = 5.0
 """How long a verb waits for the engine's outcome."""
@@ -31,8 +32,8 @@ def send(lab: Lab, journal: Journal, verb: str, arguments: Mapping[str, Any]) ->
     """Have a command carried out and return its outcome; raises `LabError` where it is refused."""
     row = answer(lab, journal, journal.drop(verb, arguments, getpass.getuser()))
     if row.state != "done":
-        raise (NoLabError if row.state == "unknown" else LabError)(row.outcome)
-    return row.outcome or ""
+        raise (NoLabError if row.state == "unknown" else LabError)(plain_text(row.outcome or ""))
+    return plain_text(row.outcome or "")
 
 
 def answer(lab: Lab, journal: Journal, number: int) -> Command:

@@ -14,6 +14,7 @@ from cockpit.lab.lab import Lab
 from cockpit.lab.rundir import plain_text
 from cockpit.lab.tree import Tree
 from cockpit.report import iso, scores
+from cockpit.story import story_lines
 from cockpit.ui.score_lines import score_lines
 from cockpit.ui.spent import NOTHING_SPENT, dollars
 from cockpit.ui.words import GLYPHS
@@ -60,7 +61,7 @@ def status(told: dict[str, Any]) -> str:
     lines += _pruning(told["pruning"])
     waiting = counts[Status.BORDERLINE.value]
     if waiting:
-        lines.append(f"yours     {waiting} borderline: cockpit accept ID, cockpit reject ID")
+        lines.append(f"yours     {waiting} borderline: cockpit queue shows them")
     lines += _shares(told)
     open_hints = [hint for hint in told["hints"] if hint["state"] != "withdrawn"]
     return "\n".join([*lines, *(_hint(hint) for hint in open_hints)])
@@ -132,7 +133,7 @@ def experiment(lab: Lab, number: int) -> str | None:
     journal = Journal(lab.journal, write=False)
     try:
         experiments = journal.experiments()
-        events = journal.verdicts(number)
+        story = story_lines(journal, number)
         audits = journal.audits(number)
         own = experiments.get(number)
         if own is None:
@@ -165,11 +166,7 @@ def experiment(lab: Lab, number: int) -> str | None:
     lines += more
     lines += ["", *(_run_line(run) for run in own.runs)]
     lines += [f"run {audit.run}  {plain_text(audit.says)}" for audit in audits]
-    lines += [
-        f"{iso(event.at)}  {event.event} → {event.status}, {event.decided_by}: "
-        f"{plain_text(event.reason)}"
-        for event in events
-    ]
+    lines += story
     return "\n".join(lines)
 
 

@@ -64,17 +64,19 @@ class Hand:
             "later": lambda _, given: self.by_hand.later(given.get("id")),
             "note": self._note,
         }
-        recorded = {name: self._recorded(verb) for name, verb in verbs.items()}
+        recorded = {name: self._recorded(name, verb) for name, verb in verbs.items()}
         return recorded | {"confirm": self._confirm, "ablate": self.ablating.ask}
 
-    def _recorded(self, verb: Verb) -> Verb:
+    def _recorded(self, name: str, verb: Verb) -> Verb:
         """Return a verb whose outcome stands in the conversation too."""
 
         def carry_out(author: str, given: dict[str, Any]) -> str:
             outcome = verb(author, given)
             number = given.get("id")
             about = number if isinstance(number, int) else None
-            self.journal.add_message("engine", author, outcome, about)
+            # Who brings an experiment has spoken: what was offered is taken up.
+            role = "human" if name == "experiment" else "engine"
+            self.journal.add_message(role, author, outcome, about)
             return outcome
 
         return carry_out
