@@ -5,8 +5,9 @@ import time
 from cockpit.core.confirming import Confirmation
 from cockpit.core.quoting import one_line
 from cockpit.lab.honest import Honest
-from cockpit.reports.changes import failed, families, kept, pairs, waiting, worth
+from cockpit.reports.changes import failed, kept, waiting
 from cockpit.reports.night import Headline, NightReport
+from cockpit.reports.patterns import families, pairs, worth
 from cockpit.reports.spending import cost, ledger
 from cockpit.reports.telling import (
     Fact,

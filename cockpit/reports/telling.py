@@ -3,7 +3,7 @@
 All text of others is one clean line here already; what a writer still has to do is to escape it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -159,3 +159,8 @@ def title(text: str) -> str:
 def detail(text: str) -> str:
     """Return a longer text of others as one clean line."""
     return one_line(text, DETAIL_CHARACTERS)
+
+
+def named(numbers: Iterable[int], titles: dict[int, str]) -> str:
+    """Return experiments by number and title."""
+    return " · ".join(f"#{number} {one_line(titles.get(number, ''), 50)}" for number in numbers)
