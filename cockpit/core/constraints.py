@@ -17,6 +17,9 @@ from cockpit.core.experiment import Run
 FIGURES: Mapping[str, Callable[[Run], float | None]] = {
     "peak_memory_gb": lambda run: _scaled(run.peak_memory_bytes, 1e9),
     "parameters_millions": lambda run: _scaled(run.parameters, 1e6),
+    "tokens_per_second": lambda run: (
+        run.tokens / run.training_seconds if run.tokens and run.training_seconds else None
+    ),
     "evaluation_seconds": lambda run: run.evaluation_seconds,
     "startup_seconds": lambda run: run.startup_seconds,
     "total_seconds": lambda run: run.total_seconds,
@@ -30,6 +33,8 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _WRITTEN = re.compile(r"\s*([A-Za-z_]\w{0,39})\s*(<=|>=|<|>)\s*([-+0-9.eE]+)\s*")
+
+_IN_PROGRAM = re.compile(r"^\s*(?:[-*]\s+)?constraint:(.*)$", re.IGNORECASE)
 
 
 class ConstraintError(ValueError):
@@ -72,6 +77,21 @@ class Constraint:
             if not _COMPARISONS[self.comparison](value, self.limit):
                 return f"{self}: it is {value:.4g}"
         return None
+
+
+def in_program(program_md: str) -> tuple[list[Constraint], list[str]]:
+    """Return the constraints in a program.md, and a line for each that can't be read.
+
+    One stands in a line of its own, `constraint: peak_memory_gb <= 20`, also as an item of a list.
+    """
+    found, wrong = [], []
+    for number, line in enumerate(program_md.splitlines(), 1):
+        if written := _IN_PROGRAM.match(line):
+            try:
+                found.append(Constraint.parse(written[1].strip("` \t")))
+            except ConstraintError as error:
+                wrong.append(f"program.md:{number}: {error}")
+    return found, wrong
 
 
 def named_metrics(run: Run) -> Mapping[str, float]:

@@ -1,12 +1,13 @@
 """Gathers what a proposer is told: the one place where the night becomes a briefing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cockpit.core import contract, findings
 from cockpit.core.applying import changed_constants
 from cockpit.core.briefing import Briefing, Exchange, HistoryEntry, version_of
 from cockpit.core.constants import Value
+from cockpit.core.constraints import Constraint
 from cockpit.core.edits import diff_lines
 from cockpit.core.experiment import Experiment, Proposal, Status
 from cockpit.core.setup import setup_line
@@ -44,7 +45,7 @@ class Briefer:
         repo: Repo,
         tree: Tree,
         opening: Opening,
-        constraints: Sequence[str],
+        constraints: Callable[[], Sequence[Constraint]],
         token_limit: int | None,
     ) -> None:
         self._lab = lab
@@ -52,7 +53,7 @@ class Briefer:
         self._repo = repo
         self._tree = tree
         self._opening = opening
-        self._constraints = tuple(constraints)
+        self._constraints = constraints
         self._token_limit = token_limit
         self._proposals: dict[int, Proposal] = {}
         self._constants: dict[int, dict[str, Value] | None] = {}
@@ -114,7 +115,7 @@ class Briefer:
             setup=measuring.fields(self._opening.setup),
             noise=self._tree.noise(tag),
             effects=self._tree.reckoning(tag).effects.learned,
-            constraints=self._constraints,
+            constraints=tuple(str(one) for one in self._constraints()),
             dynamics=(
                 *_figures(base),
                 *(training_dynamics(self._lab, measured) if measured else ()),

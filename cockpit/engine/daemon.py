@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from cockpit.core.constraints import Constraint
 from cockpit.core.judge import REPLICATES, Policy
 from cockpit.core.ledger import SlotLedger
 from cockpit.engine import recovery
 from cockpit.engine.auditing import Auditing
+from cockpit.engine.bounds import Bounds
 from cockpit.engine.briefer import Briefer
 from cockpit.engine.checking import Checking
 from cockpit.engine.checkpoints import DEFAULT_LIMIT_GB, Checkpoints
@@ -127,13 +127,13 @@ def _night(
     tree.refresh()
     settings, dead_night = recovery.inherited(journal, settings, typed)
     limit_gb = settings.checkpoint_limit_gb or DEFAULT_LIMIT_GB
-    constraints = [Constraint.parse(text) for text in settings.constraints or ()]
+    bounds = Bounds(lab.program, settings.constraints or ())
     checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
     rule = Rule(
         journal,
         repo,
         tree,
-        constraints,
+        bounds,
         Policy(settings.policy or Policy.AUTO),
         REPLICATES if settings.replicates is None else settings.replicates,
         settings.calibrate or BASELINE_RUNS,
@@ -170,9 +170,7 @@ def _night(
         for warning in judging.settle(opening.tag):
             tell(warning)
         spending = Spending(journal, night.id, settings.max_cost)
-        briefer = Briefer(
-            lab, journal, repo, tree, opening, settings.constraints or (), settings.prompt_tokens
-        )
+        briefer = Briefer(lab, journal, repo, tree, opening, bounds, settings.prompt_tokens)
         checking = Checking(opening, slots[0], sys.executable, lab.state / "preflight")
         proposing, conversation = staff.work(
             schedule, journal, repo, tree, night, briefer, checking, spending
@@ -196,9 +194,15 @@ def _night(
         )  # fmt: skip
         beat = Heartbeat(lab, lock, journal, loop, night, began)
 
+        def say_problems() -> None:
+            bounds()
+            for problem in bounds.problems:
+                loop.say(problem)
+
         def watch_all(loop: Loop) -> None:
             if version := brief.changed():
                 loop.say(f"program.md has changed ({version}): the next proposal reads it")
+                say_problems()
             if offer := own_text.news():
                 loop.say(offer, "offer")
             watch(loop)
@@ -207,6 +211,7 @@ def _night(
             beat(force=True)
             ready()
             briefer.learn()
+            say_problems()
             _drive(loop, Commands(journal, hand, loop), beat, watch_all, tell)
         recovery.return_idle(journal, tree)
         _end(journal, judging, opening, loop, beat)

@@ -4,7 +4,7 @@ What `core.judge` needs to know beside the scores comes together here: what was 
 challenger already, how much code it adds, which constraints it has to keep.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -47,12 +47,15 @@ class Rule:
         journal: EngineJournal,
         repo: Repo,
         tree: Tree,
-        constraints: Sequence[Constraint] = (),
+        constraints: Callable[[], Sequence[Constraint]] = list,
         policy: Policy = Policy.AUTO,
         replicates: int = REPLICATES,
         baseline_runs: int = BASELINE_RUNS,
     ) -> None:
-        """`replicates` is how many further runs a challenger is worth at most."""
+        """`constraints` returns those of the moment.
+
+        `replicates` is how many further runs a challenger is worth at most.
+        """
         self._journal = journal
         self._repo = repo
         self._tree = tree
@@ -128,7 +131,7 @@ class Rule:
         """Return the verdict, or that what would be kept breaks a constraint."""
         if verdict.event not in (Event.KEEP, Event.ASK):
             return verdict
-        for constraint in self._constraints:
+        for constraint in self._constraints():
             if broken := constraint.broken_by(own.scored):
                 told = f"it breaks a constraint: {broken}"
                 return replace(verdict, event=Event.DISCARD, reason=told)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cockpit.core.constraints import Constraint, ConstraintError
+from cockpit.core.constraints import Constraint, ConstraintError, in_program
 from cockpit.core.experiment import Run
 
 
@@ -27,3 +27,17 @@ def test_a_named_metric_can_be_limited_and_must_be_reported() -> None:
 def test_nonsense_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConstraintError, match="peak_memory_gb <= 20"):
         Constraint.parse(text)
+
+
+def test_constraints_may_stand_in_the_brief() -> None:
+    brief = "# Program\n- Constraint: `parameters_millions <= 60`\nconstraint: steps > many\n"
+    found, wrong = in_program(brief + "A constraint: none of ours, in mid-sentence.\n")
+    assert [str(one) for one in found] == ["parameters_millions <= 60"]
+    assert len(wrong) == 1
+    assert wrong[0].startswith("program.md:3: ")
+
+
+def test_throughput_is_a_figure() -> None:
+    limit = Constraint.parse("tokens_per_second >= 1000")
+    assert limit.broken_by([run(tokens=20_000, training_seconds=10.0)]) is None
+    assert limit.broken_by([run(tokens=5_000, training_seconds=10.0)]) is not None

@@ -41,7 +41,7 @@ class Bench:
             repo,
             self.tree,
             Checkpoints(self.lab, self.tree, limit_bytes),
-            Rule(self.journal, repo, self.tree, limits),
+            Rule(self.journal, repo, self.tree, lambda: limits),
         )
         self.journal.add_tag("t", {"budget_seconds": BUDGET}, SETUP, "cpu", {})
 

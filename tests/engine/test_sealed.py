@@ -29,7 +29,7 @@ def test_no_sealed_score_is_in_a_prompt_a_finding_or_a_note_and_people_see_it(
     settings = replace(load(measured / "cockpit.toml", {}), tag="first")
     with claim_devices(lab, settings, lock=False) as claimed:
         opening = open_night(lab, journal, repo, tree, settings, claimed.devices, lambda _: None)
-    briefing = Briefer(lab, journal, repo, tree, opening, (), None).briefing()
+    briefing = Briefer(lab, journal, repo, tree, opening, list, None).briefing()
     journal.close()
     assert briefing is not None
     asked = replace(briefing, question="How good is the best on the sealed rows?")
