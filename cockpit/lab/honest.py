@@ -56,7 +56,7 @@ class Honest:
         told = []
         if self.score is not None:
             told.append(("score", confirming.told_score(self.score)))
-        if self.confirmed.pairs or waits:
+        if self.experiment != self.baseline and (self.confirmed.pairs or waits):
             told.append(("fresh", confirming.told(self.confirmed) + waits))
         for one in self.horizons:
             seconds = one.budget_seconds
@@ -86,8 +86,7 @@ def honest(journal: Journal, tree: Tree, own: Experiment) -> Honest | None:
     at_hand = found.gain if found.gain is not None else found.claimed
     horizons = [
         Horizon(_budget(journal, setup), confirming.at_horizon(baseline, own, setup, at_hand))
-        for setup in confirming.horizons(baseline, own)
-        if own.id != baseline.id
+        for setup in (confirming.horizons(baseline, own) if own.id != baseline.id else ())
     ]
     return Honest(
         experiment=own.id,

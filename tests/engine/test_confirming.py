@@ -219,6 +219,15 @@ def test_the_runs_still_to_come_are_counted_with_the_baselines(desk: Desk) -> No
     assert found.wanted == 4
 
 
+def test_the_baseline_is_not_compared_with_itself(desk: Desk) -> None:
+    best = desk.experiment(0, 0.988)
+    want_pairs(desk.journal, desk.own(0), desk.own(best), "ada", 1)
+    desk.grant_all({0: [1.0], best: [0.99]})
+    found = honest(desk.journal, desk.tree, desk.own(0))
+    assert found is not None
+    assert [word for word, _ in found.lines()] == ["score"]
+
+
 def test_the_score_on_sealed_rows_is_that_of_an_audit_that_has_passed(desk: Desk) -> None:
     best = desk.experiment(0, 0.988)
     for number, outcome, score in ((0, "passed", 1.01), (best, "failed", 0.5), (best, "passed", 1)):
