@@ -158,13 +158,17 @@ class Reckoning:
         kept = {n for n in kept if self.experiments[n].scores}
         return self._lowest(kept.difference(self._put_off, numbers))
 
-    def grown_from(self, pinned: int) -> Experiment:
-        """Return the best of a pinned experiment and what was kept on it, sound or not."""
+    def grown_from(self, pinned: int, since: float = 0.0) -> Experiment:
+        """Return the best of a pinned experiment and what was kept on it, sound or not.
+
+        What grew from it counts when it was claimed after `since`, the moment it was pinned: who
+        goes back to an earlier one does not want what grew from it before.
+        """
         grown = {pinned}
         for number in sorted(self.experiments):
             own = self.experiments[number]
             kept = own.status is Status.KEPT and own.scores and number not in self._put_off
-            if own.parent in grown and kept:
+            if own.parent in grown and kept and (own.claimed_at or 0.0) >= since:
                 grown.add(number)
         return self._lowest(grown) or self.experiments[pinned]
 

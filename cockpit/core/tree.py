@@ -50,9 +50,3 @@ def delta(experiments: Mapping[int, Experiment], experiment: Experiment) -> floa
         return None
     own, base = experiment.val_bpb, experiments[experiment.parent].val_bpb
     return own - base if own is not None and base is not None else None
-
-
-def queue_place(experiment: Experiment) -> tuple[float, int]:
-    """Return where an experiment stands in the queue: where a person has put it, or by its id."""
-    place = experiment.place
-    return (place if place is not None else float(experiment.id), experiment.id)

@@ -12,7 +12,6 @@ from cockpit.core import guard, queue
 from cockpit.core.ablating import PROPOSER as ABLATE
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
-from cockpit.core.tree import queue_place
 from cockpit.engine.confirming import IDLE
 from cockpit.engine.judging import Judging
 from cockpit.engine.opening import Opening
@@ -110,7 +109,7 @@ class Claiming:
         """Return what should run next; nothing new once `limit` experiments are claimed.
 
         First the baseline, alone until it is measured; then what has begun; then the runs that
-        were asked for; then what a person ordered; then the queue. What leaves changes out was
+        were asked for; then the queue, what a person ordered first. What leaves changes out was
         asked for too, and knows no limit. Where there is nothing and the slot is `idle`: the runs
         that wait for that.
         """
@@ -123,10 +122,9 @@ class Claiming:
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
         if limit is not None and self.claimed >= limit:
             queued = [own for own in queued if not _counts(own)]
-        due = [own for own in sorted(queued, key=queue_place) if self._judging.due(own) == "run"]
-        ordered = (own for own in due if self._journal.proposal(own.id).order is not None)
-        if first := next(ordered, due[0] if due else None):
-            return Turn(first)
+        for own in queue.in_line(queued):
+            if self._judging.due(own) == "run":
+                return Turn(own)
         return next(iter(self.wished(idle=True)), None) if idle else None
 
     def start(self, slot: Slot, turn: Turn) -> Ended | None:

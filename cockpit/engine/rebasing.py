@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from cockpit.core import queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
-from cockpit.core.tree import queue_place
 from cockpit.engine.briefer import Briefer
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.known import KnownTexts
@@ -85,8 +85,7 @@ class Rebasing:
         queued = self._tree.with_status(self._tag, Status.QUEUED)
         with self._journal.transaction():
             number = self._journal.add_experiment(self._tag, base.id, proposal)
-            places = [queue_place(e)[0] for e in queued]
-            self._journal.change_experiment(number, place=min([number, *places]) - 1)
+            self._journal.change_experiment(number, place=queue.front(queued))
             self._conversation.say("engine", TOGETHER.format(own.id, base.id), number)
         try:
             applied(proposal, self._briefer.text_of(base))

@@ -18,6 +18,7 @@ class Tree:
         self.pins: dict[str, int] = {}
         """The base that a person has chosen, by tag."""
         self._put_off: set[int] = set()
+        self._pinned_at: dict[str, float] = {}
         self._reckoned: dict[str, Reckoning] = {}
         self._of: dict[str, dict[int, Experiment]] = {}
         self._standing: dict[tuple[str, tuple[Status, ...]], list[Experiment]] = {}
@@ -34,6 +35,7 @@ class Tree:
             return False
         self.experiments.update(self._journal.experiments(self._revision))
         self.pins = self._journal.pins()
+        self._pinned_at = {tag.name: tag.pinned_at for tag in self._journal.tags()}
         self._put_off = self._journal.put_off()
         self._reckoned.clear()
         self._revision = revision
@@ -71,7 +73,7 @@ class Tree:
         """Return what the next proposal of a tag edits: the best, or what a person has pinned."""
         pinned = self.pins.get(tag)
         if pinned in self.of(tag):
-            return self.reckoning(tag).grown_from(pinned)
+            return self.reckoning(tag).grown_from(pinned, self._pinned_at.get(tag, 0.0))
         return self.best(tag)
 
     def noise(self, tag: str) -> Noise:

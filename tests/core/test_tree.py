@@ -1,11 +1,9 @@
 """Lineage, soundness, the order of the queue."""
 
-from dataclasses import replace
-
 import pytest
 
 from cockpit.core.experiment import Experiment, Run, Status
-from cockpit.core.tree import baseline, delta, lineage, queue_place, sound_ids, unsound_kept
+from cockpit.core.tree import baseline, delta, lineage, sound_ids, unsound_kept
 
 KEPT, DISCARDED = Status.KEPT, Status.DISCARDED
 
@@ -43,12 +41,6 @@ def test_an_experiment_is_sound_when_all_its_ancestors_are_kept() -> None:
 def test_accepting_the_missing_link_makes_the_line_sound() -> None:
     tree = TREE | make((2, 1, KEPT, 1.95))
     assert sound_ids(tree) == set(tree)
-
-
-def test_the_queue_goes_by_id_unless_a_person_has_put_one_elsewhere() -> None:
-    tree = make(*((n, None, Status.QUEUED, None) for n in range(4)))
-    tree[3] = replace(tree[3], place=-1.0)
-    assert [e.id for e in sorted(tree.values(), key=queue_place)] == [3, 0, 1, 2]
 
 
 def test_delta_is_against_the_parent_and_none_where_a_score_is_missing() -> None:

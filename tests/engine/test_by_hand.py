@@ -274,6 +274,16 @@ def test_the_base_is_what_a_person_says_until_it_is_the_best_again(lab: Hands) -
     assert "no base is pinned" in (lab.act("branch", id=None).outcome or "")
 
 
+def test_what_had_grown_from_a_pinned_one_before_is_not_the_base(lab: Hands) -> None:
+    early = lab.measured(KEPT, 70, 1.9)
+    late = lab.measured(KEPT, 80, 1.7, early)
+    assert f"the base is #{early} now" in (lab.act("branch", id=early).outcome or "")
+    assert lab.branch() == lab.own(early).commit
+    grown = lab.measured(KEPT, 90, 1.8, early)
+    assert f"the base is #{grown}" in (lab.act("branch", id=early).outcome or "")
+    assert f"the base is #{late} now" in (lab.act("branch", id=None).outcome or "")
+
+
 def test_rejecting_a_parent_moves_the_base_and_accepting_it_again_heals(lab: Hands) -> None:
     parent = lab.measured(KEPT, 70, 1.9)
     child = lab.measured(KEPT, 80, 1.7, parent)
