@@ -76,12 +76,22 @@ class Judging:
                 verdict = self._verdict(own, run, by_person)
                 if verdict is not None:
                     self._decide(own, verdict)
+            elif run.val_bpb is not None:
+                self._reckon(own)
             elif by_person is not None:
                 pass  # who ended a run that was asked for does not want it again
             elif run.state in AGAIN and sum(r.state in AGAIN for r in own.runs) < LOST_LIMIT:
                 self._journal.want_again(run.experiment, run.number)
         self._tree.refresh()
         return self._tree.experiments[run.experiment]
+
+    def _reckon(self, own: Experiment) -> None:
+        """Bring the figures of an experiment up to date that has run again after its verdict."""
+        found = self._tree.reckoning(own.tag).assessment(own)
+        if found is not None:
+            self._journal.change_experiment(
+                own.id, probability=found.probability, gain=found.gain, gain_error=found.error
+            )
 
     def _timed(self, ended: Ended) -> Run:
         """Return the run, without its score where it trained for longer than its budget."""

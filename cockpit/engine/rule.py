@@ -11,7 +11,7 @@ from typing import Literal
 from cockpit.core import ablating
 from cockpit.core.code_size import code_lines
 from cockpit.core.constraints import Constraint
-from cockpit.core.experiment import Event, Experiment, Verdict
+from cockpit.core.experiment import Event, Experiment, Status, Verdict
 from cockpit.core.judge import REPLICATES, Judgement, Policy, judge
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.rows import Wanted
@@ -111,7 +111,8 @@ class Rule:
             reckoning.noise,
             reckoning.effects,
             policy=self._policy,
-            replicates=self._replicates,
+            # What a person has had run again is decided or left to them, and not run once more.
+            replicates=0 if own.status is Status.BORDERLINE else self._replicates,
             spent=spent,
             lines=self._lines(own),
         )

@@ -1,0 +1,180 @@
+"""What is unclear runs again: the challenger, or its base; and what comes of it."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cockpit.core.experiment import Experiment, Status
+from cockpit.core.judge import REPLICATES, Policy
+from cockpit.engine.rule import Rule, wish_for
+from cockpit.lab.repo import Repo
+from tests.engine.test_judging import Bench
+
+SIGMA = 0.0321
+"""The noise of the bench after its baseline: the prior, and two runs that agree."""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "lab")
+    yield made
+    made.journal.close()
+
+
+def measured(bench: Bench, gain: float, parent: int = 0) -> Experiment:
+    """Return an experiment whose first run lies so many sigmas below the baseline's mean."""
+    return bench.ends(bench.claimed(parent), 2.0005 - gain * SIGMA)
+
+
+def give_base(bench: Bench, number: int, score: float) -> None:
+    """Make the run of the base that was asked for."""
+    [wish] = bench.journal.wanted()
+    bench.journal.grant(wish.id, len(bench.own(wish.experiment).runs) + 1)
+    bench.ends(wish.experiment, score)
+    bench.judging.conclude(number)
+
+
+def test_what_is_unclear_runs_again_with_another_seed(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 1.8)
+    assert own.status is Status.RUNNING
+    assert bench.judging.due(own) == "run"
+    assert bench.ends(own.id, 2.1).status is Status.DISCARDED
+
+
+def test_what_stays_unclear_to_the_end_is_a_persons(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 1.8)
+    for round_of in range(2 * REPLICATES):
+        if own.status is not Status.RUNNING:
+            break
+        if bench.judging.due(own) == "base":
+            bench.judging.conclude(own.id)
+            give_base(bench, own.id, 1.995)
+            own = bench.own(own.id)
+        else:
+            own = bench.ends(own.id, 2.0005 - (2.0, 1.3)[round_of % 2] * SIGMA)
+    wishes = bench.journal.wishes(wish_for(own.id))
+    assert own.status in (Status.BORDERLINE, Status.DISCARDED)
+    assert 1 < len(own.runs) - 1 + len(wishes) <= REPLICATES
+    assert own.probability is not None
+    assert own.gain is not None
+    assert own.gain < 0
+
+
+def test_a_run_of_the_base_is_asked_for_once_and_waited_for(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 2.0)
+    while bench.judging.due(own) == "run":
+        own = bench.ends(own.id, 2.0005 - 1.6 * SIGMA)
+    assert bench.judging.due(own) == "base"
+    bench.judging.conclude(own.id)
+    bench.judging.conclude(own.id)
+    [wish] = bench.journal.wanted()
+    assert (wish.experiment, wish.author, wish.why) == (0, "rule", f"for #{own.id}")
+    assert bench.judging.due(bench.own(own.id)) is None
+    give_base(bench, own.id, 2.2)
+    again = bench.own(own.id)
+    assert len(bench.own(0).scores) == 3
+    assert bench.own(0).status is Status.KEPT
+    assert bench.judging.due(again) in ("audit", "run") or again.status is not Status.RUNNING
+
+
+def test_a_run_of_the_base_that_comes_to_nothing_is_wanted_again(bench: Bench) -> None:
+    bench.baseline()
+    bench.journal.want(0, "verdict", "for #9", "rule")
+    [wish] = bench.journal.wanted()
+    bench.journal.grant(wish.id, 3)
+    assert bench.journal.wanted() == []
+    bench.ends(0, None, state="lost", reason="its supervisor was killed")
+    assert [again.id for again in bench.journal.wanted()] == [wish.id]
+
+
+def test_under_ask_a_person_is_asked_at_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    bench.judging.rule = Rule(bench.journal, Repo(bench.lab.root), bench.tree, policy=Policy.ASK)
+    bench.baseline()
+    assert measured(bench, 1.8).status is Status.BORDERLINE
+    bench.journal.close()
+
+
+def test_under_strict_whatever_is_lower_would_be_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    bench.judging.rule = Rule(bench.journal, Repo(bench.lab.root), bench.tree, policy=Policy.STRICT)
+    bench.baseline()
+    assert bench.judging.due(measured(bench, 0.01)) == "audit"
+    assert measured(bench, -0.01).status is Status.DISCARDED
+    bench.journal.close()
+
+
+def test_a_verdict_stands_with_the_figures_it_rests_on(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, -3.0)
+    [*_, last] = bench.journal.verdicts(own.id)
+    assert last.facts["base"] == 0
+    assert last.facts["runs"] == 1
+    assert own.probability == last.facts["probability"]
+    assert own.gain == last.facts["gain"]
+
+
+def test_a_replicate_by_hand_reopens_what_is_borderline(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    bench.judging.rule = Rule(bench.journal, Repo(bench.lab.root), bench.tree, policy=Policy.ASK)
+    bench.baseline()
+    own = measured(bench, 1.8)
+    assert own.status is Status.BORDERLINE
+    bench.ends(own.id, 2.2, ended_at=time.time() + 1)
+    assert bench.judging.due(bench.own(own.id)) == "verdict"
+    assert bench.judging.conclude(own.id).status is Status.DISCARDED
+    bench.journal.close()
+
+
+def test_another_run_of_a_kept_one_brings_its_figures_up_to_date(bench: Bench) -> None:
+    number = bench.gains(bench.baseline())
+    own = bench.audited(number, "passed")
+    after = bench.ends(number, 1.99)
+    assert after.status is Status.KEPT
+    assert after.gain is not None
+    assert own.gain is not None
+    assert after.gain > own.gain
+
+
+def test_a_disturbed_run_counts_for_nothing_and_is_made_again(bench: Bench) -> None:
+    bench.baseline()
+    number = bench.claimed(0)
+    fast = {"tokens": 100_000, "training_seconds": 10.0}
+    bench.ends(number, 2.0005 - 1.8 * SIGMA, **fast)
+    own = bench.ends(number, 2.4, tokens=50_000, training_seconds=10.0)
+    assert [run.state for run in own.runs] == ["finished", "disturbed"]
+    assert len(own.scores) == 1
+    assert own.status is Status.QUEUED
+    assert bench.judging.due(own) == "run"
+
+
+def test_code_that_goes_counts_for_a_change(bench: Bench) -> None:
+    """Two texts in git, the second with five lines less, and the same score."""
+    bench.baseline()
+    repo = Repo(bench.lab.root)
+    git = ("git", "-C", str(bench.lab.root), "-c", "user.name=t", "-c", "user.email=t@localhost")
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "Begin"], check=True)
+    head = repo.head()[0]
+    longer = "".join(f"A{n} = {n}\n" for n in range(9))
+    start = repo.commit_experiment(
+        head, longer, title="b", body="", tag="t", number=0, proposer="baseline"
+    )
+    bench.journal.change_experiment(0, commit_hash=start)
+    number = bench.claimed(0)
+    shorter = "".join(f"A{n} = {n}\n" for n in range(4))
+    commit = repo.commit_experiment(
+        start, shorter, title="s", body="", tag="t", number=number, proposer="ada"
+    )
+    bench.journal.change_experiment(number, commit_hash=commit)
+    own = bench.ends(number, 2.0)
+    while bench.judging.due(own) == "run":
+        own = bench.ends(number, 2.0)
+    ruling = bench.judging.rule.of(own)
+    assert ruling.verdict is not None
+    assert "simpler: 5 lines less" in ruling.verdict.reason
