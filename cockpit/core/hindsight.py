@@ -3,10 +3,10 @@
 The rule is off until it has shown on the lab's own curves that it may be trusted. It is asked in
 hindsight of each run that has finished, in their order, with nothing known but the runs that had
 ended before that one began: would it have stopped it (Dawid, "The prequential approach", JRSS A
-147, 1984)? Of those, wrong are the ones that a verdict did not discard: the kept ones, whoever kept
-them, and the borderline ones. The rule is on while the share of wrong ones is at most `MOST_WRONG`
-with 95 % confidence, by the exact bound of Clopper and Pearson ("The use of confidence or fiducial
-limits", Biometrika 26, 1934): 59 without an error, 93 with one, 124 with two.
+147, 1984)? Only the noise, a mere scale, is today's. Of those, wrong are the ones that a verdict
+did not discard: the kept ones, whoever kept them, and the borderline ones. The rule is on while the
+share of wrong ones is at most `MOST_WRONG` with 95 % confidence, by the exact bound (`core.bound`):
+59 without an error, 93 with one, 124 with two.
 
 Once it is on, what it stops can't prove anything any more: no one knows how it would have ended.
 So one in ten of those is drawn to finish all the same and counts. An error among them can turn the
@@ -14,19 +14,16 @@ rule off again. The bound is looked at many times, which makes it somewhat weake
 the rule must stay below it, and not only pass it once, is what keeps it honest.
 """
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cockpit.core.bound import needed, upper_bound
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.core.pruning import LOOKS, SURE, Rule, leads, limit_of
 from cockpit.core.schedule import KINDS
 
 MOST_WRONG = 0.05
 """Share of wrongly stopped ones that is accepted."""
-CONFIDENCE = 0.95
-HALVINGS = 60
-"""Of the interval in which the bound lies: more than a float can tell apart."""
 
 Curves = Mapping[tuple[int, int], Sequence[float | None]]
 """Kept curves by experiment and run."""
@@ -86,7 +83,7 @@ class Proof:
     @property
     def needed(self) -> int:
         """Return how many it takes to trust the rule, with as many wrong ones as there are."""
-        return needed(self.wrong)
+        return needed(self.wrong, MOST_WRONG)
 
 
 def prunable(own: Experiment, ordered: Collection[int]) -> bool:
@@ -191,48 +188,3 @@ def proof(answers: Iterable[Answer]) -> Proof:
     found = [a.case.wrong for a in answers if a.stopped_at is not None]
     verdicts = [wrong for wrong in found if wrong is not None]
     return Proof(len(verdicts), sum(verdicts))
-
-
-# ---- the bound ---------------------------------------------------------------------------------
-
-
-def upper_bound(wrong: int, of: int, confidence: float = CONFIDENCE) -> float:
-    """Return the largest share of wrong ones that so few of them do not rule out.
-
-    The one-sided bound of Clopper and Pearson: the share at which `wrong` or fewer `of` so many
-    have the probability 1 - `confidence`. 1 where there is nothing to go by.
-    """
-    if not 0 <= wrong <= of:
-        raise ValueError(f"{wrong} of {of} is no count")
-    if wrong == of:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if at_most(wrong, of, middle) > 1.0 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def at_most(wrong: int, of: int, share: float) -> float:
-    """Return the probability of at most `wrong` successes `of` so many tries (binomial)."""
-    if share <= 0.0 or share >= 1.0:
-        return float(share <= 0.0 or wrong >= of)
-    success, failure = math.log(share), math.log1p(-share)
-    return math.fsum(
-        math.exp(
-            math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)
-            + k * success + (of - k) * failure
-        )
-        for k in range(wrong + 1)
-    )  # fmt: skip
-
-
-def needed(wrong: int) -> int:
-    """Return the least number of tries at which `wrong` errors are few enough."""
-    of = wrong + 1
-    while at_most(wrong, of, MOST_WRONG) > 1.0 - CONFIDENCE:
-        of += 1
-    return of

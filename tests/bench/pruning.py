@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cockpit.core.hindsight import MOST_WRONG, Case, Proof, at_most, cases, hindsight, proof
+from cockpit.core.bound import at_most
+from cockpit.core.hindsight import MOST_WRONG, Case, Proof, cases, hindsight, proof
 from cockpit.core.pruning import LOOKS, NATS_PER_BPB, SURE, Rule, drawn, limit_of
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import find

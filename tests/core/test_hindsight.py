@@ -5,18 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from cockpit.core.bound import at_most, needed, upper_bound
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.core.hindsight import (
     MOST_WRONG,
     Case,
     Proof,
-    at_most,
     cases,
     hindsight,
-    needed,
     proof,
     taught,
-    upper_bound,
 )
 from cockpit.core.pruning import FRACTIONS, LOOKS, limit_of
 
@@ -51,7 +49,7 @@ def test_the_bound_holds_what_it_promises_for_many_tries() -> None:
 
 
 def test_59_without_an_error_turn_the_rule_on_and_an_error_off_again() -> None:
-    assert [needed(wrong) for wrong in range(3)] == [59, 93, 124]
+    assert [needed(wrong, MOST_WRONG) for wrong in range(3)] == [59, 93, 124]
     assert not Proof(58, 0).on
     assert Proof(59, 0).on
     assert not Proof(60, 1).on
