@@ -53,10 +53,10 @@ def test_what_stays_unclear_to_the_end_is_a_persons(bench: Bench) -> None:
             break
         if bench.judging.due(own) == "base":
             bench.judging.conclude(own.id)
-            give_base(bench, own.id, 1.995)
+            give_base(bench, own.id, 1.985)
             own = bench.own(own.id)
         else:
-            own = bench.ends(own.id, 2.0005 - (2.0, 1.3)[round_of % 2] * SIGMA)
+            own = bench.ends(own.id, 2.0005 - (2.0, 1.2)[round_of % 2] * SIGMA)
     wishes = bench.journal.wishes(wish_for(own.id))
     assert own.status in (Status.BORDERLINE, Status.DISCARDED)
     assert 1 < len(own.runs) - 1 + len(wishes) <= REPLICATES
