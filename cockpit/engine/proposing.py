@@ -82,7 +82,14 @@ class Proposing:
         self._untaken: deque[tuple[str, Told]] = deque()
         self._urgent = Urgent(tree, night, briefer, self.readers)
         self._rebasing = Rebasing(
-            journal, tree, night.tag, briefer, self._known, self._urgent, conversation
+            journal,
+            tree,
+            night.tag,
+            self._known,
+            conversation,
+            proposal_of=briefer.proposal,
+            text_of=briefer.text_of,
+            propose_anew=self._urgent.add,
         )
         self._turns = self._turns_so_far()
 

@@ -1,14 +1,13 @@
 """What is queued moves to a base that has changed, or is proposed anew."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from cockpit.core import queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
-from cockpit.engine.briefer import Briefer
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.known import KnownTexts
-from cockpit.engine.urgent import Urgent
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -24,18 +23,26 @@ class Rebasing:
         journal: EngineJournal,
         tree: Tree,
         tag: str,
-        briefer: Briefer,
         known: KnownTexts,
-        urgent: Urgent,
         conversation: Conversation,
+        *,
+        proposal_of: Callable[[int], Proposal],
+        text_of: Callable[[Experiment], str],
+        propose_anew: Callable[[int | None, Proposal, str], bool],
     ) -> None:
+        """`proposal_of` and `text_of` know what an experiment changes, and what came of it.
+
+        `propose_anew` has an idea that does not apply any more asked for again, for the reason
+        given, and tells whether anybody can.
+        """
         self._journal = journal
         self._tree = tree
         self._tag = tag
-        self._briefer = briefer
         self._known = known
-        self._urgent = urgent
         self._conversation = conversation
+        self._proposal_of = proposal_of
+        self._text_of = text_of
+        self._propose_anew = propose_anew
         self._looked_at = -1
 
     def rebase(self) -> list[tuple[Experiment, str]]:
@@ -70,9 +77,12 @@ class Rebasing:
             return
         known, tried = self._tree.reckoning(self._tag), self._journal.reapplied()
         for own in ends:
+            if own.id in tried or own.id not in known.sound:
+                continue
             other = known.best_without(own.id)
-            later = other is not None and (own.decided_at or 0.0) > (other.decided_at or 0.0)
-            if other is not None and later and own.id not in tried and own.id in known.sound:
+            if other is None or other in lineage(known.experiments, own.id):
+                continue  # nothing else was kept beside it
+            if (own.decided_at or 0.0) > (other.decided_at or 0.0):
                 self._reapply(own, other)
                 self._tree.refresh()
                 return  # the next one against what is the base then
@@ -80,7 +90,7 @@ class Rebasing:
     def _reapply(self, own: Experiment, base: Experiment) -> None:
         """Queue a kept change once more, first, on a base that was kept meanwhile."""
         proposal = replace(
-            self._briefer.proposal(own.id), reapplies=own.id, order=None, hints=(), predicted=None
+            self._proposal_of(own.id), reapplies=own.id, order=None, hints=(), predicted=None
         )
         queued = self._tree.with_status(self._tag, Status.QUEUED)
         with self._journal.transaction():
@@ -88,7 +98,7 @@ class Rebasing:
             self._journal.change_experiment(number, place=queue.front(queued))
             self._conversation.say("engine", TOGETHER.format(own.id, base.id), number)
         try:
-            applied(proposal, self._briefer.text_of(base))
+            applied(proposal, self._text_of(base))
         except ApplyError as error:
             told = f"its change does not apply to #{base.id}: {error}".partition("\n")[0]
             verdict = Verdict(Event.REFUSE, told)
@@ -96,9 +106,9 @@ class Rebasing:
 
     def _move(self, own: Experiment, best: Experiment) -> str | None:
         """Move a queued experiment to a new base; return why it can't be."""
-        proposal = self._briefer.proposal(own.id)
+        proposal = self._proposal_of(own.id)
         try:
-            moved = applied(proposal, self._briefer.text_of(best))
+            moved = applied(proposal, self._text_of(best))
         except ApplyError as error:
             problem = f"its change does not apply to the new base #{best.id}: {error}"
             # What it was to apply is open again; an order is then asked anew by itself.
@@ -114,7 +124,7 @@ class Rebasing:
 
     def give_back(self, number: int | None, proposal: Proposal, problem: str) -> None:
         """Have an idea proposed anew on the present base, if its author reads."""
-        if self._urgent.add(number, proposal, problem):
+        if self._propose_anew(number, proposal, problem):
             why = problem.partition("\n")[0]
             told = f"“{proposal.title}” does not apply any more, it is proposed anew: {why}"
             self._conversation.say("engine", told, None)
