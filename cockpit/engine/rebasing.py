@@ -6,6 +6,7 @@ from dataclasses import replace
 from cockpit.core import queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
+from cockpit.core.tree import lineage
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.known import KnownTexts
 from cockpit.lab.tree import Tree
