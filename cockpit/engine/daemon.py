@@ -167,6 +167,7 @@ def _night(
         recovery.give_back(lab, journal, judging, tree, slots)
         reap_leftovers(lab.state)
         judging.repair()
+        rule.calibrate(opening.tag)
         for warning in judging.settle(opening.tag):
             tell(warning)
         spending = Spending(journal, night.id, settings.max_cost)

@@ -21,6 +21,8 @@ from cockpit.lab.writing import EngineJournal
 BASELINE_RUNS = 2
 """Runs of the baseline before anything is judged: the least from which a spread can be had."""
 BY_RULE = "rule"
+CALIBRATE = "calibrate"
+"""Why further runs of a baseline are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,15 @@ class Rule:
         """Ask for the run of its base that an experiment's ruling wants."""
         if own.parent is not None:
             self._journal.want(own.parent, "verdict", wish_for(own.id), BY_RULE)
+
+    def calibrate(self, tag: str) -> None:
+        """Ask for the runs that a baseline with a verdict still lacks to what is wanted of it."""
+        baseline = self._tree.baseline(tag)
+        if baseline is None or baseline.status is not Status.KEPT:
+            return
+        coming = sum(wish.run is None for wish in self._journal.wishes(CALIBRATE))
+        for _ in range(self.baseline_runs - len(baseline.scores) - coming):
+            self._journal.want(baseline.id, "verdict", CALIBRATE, BY_RULE)
 
     def _baseline(self, own: Experiment) -> Ruling:
         if len(own.scores) < self.baseline_runs:
