@@ -178,3 +178,13 @@ def test_code_that_goes_counts_for_a_change(bench: Bench) -> None:
     ruling = bench.judging.rule.of(own)
     assert ruling.verdict is not None
     assert "simpler: 5 lines less" in ruling.verdict.reason
+
+
+def test_a_baseline_that_has_its_verdict_can_be_run_more_often(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    bench.baseline()
+    rule = Rule(bench.journal, Repo(bench.lab.root), bench.tree, baseline_runs=5)
+    rule.calibrate("t")
+    rule.calibrate("t")
+    assert [wish.experiment for wish in bench.journal.wanted()] == [0, 0, 0]
+    bench.journal.close()
