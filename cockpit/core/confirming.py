@@ -49,6 +49,8 @@ SURVIVING = 0.5
 FRESH = "confirm"
 """The purpose of runs that confirm, and of those that look further: see `Run.purpose`."""
 HORIZON = "horizon"
+IDLE = "idle"
+"""Why a run is wanted that goes after everything else."""
 
 State = Literal["confirmed", "not confirmed yet", "contradicted"]
 
@@ -272,6 +274,11 @@ def told_score(score: HonestScore) -> str:
     if score.fresh is not None:
         told += f"; {score.fresh:.4f} over the {score.fresh_runs} made after its verdict"
     return told + ")"
+
+
+def told_count(count: int) -> str:
+    """Return a number of runs in words."""
+    return f"{count} run{'s'[: count != 1]}"
 
 
 def told_budget(seconds: float) -> str:

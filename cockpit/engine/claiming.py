@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cockpit.core import guard, queue
 from cockpit.core.ablating import PROPOSER as ABLATE
 from cockpit.core.applying import ApplyError, applied
+from cockpit.core.confirming import IDLE
 from cockpit.core.experiment import Event, Experiment, Run, Status, Verdict, after
-from cockpit.engine.confirming import IDLE
 from cockpit.engine.judging import Judging
 from cockpit.engine.opening import Opening
 from cockpit.engine.running import Ended, Slot

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cockpit.core import confirming
-from cockpit.core.confirming import FRESH, HORIZON, pairs_of, told_budget
+from cockpit.core.confirming import FRESH, HORIZON, IDLE, pairs_of, told_budget, told_count
 from cockpit.core.experiment import Experiment, Run
 from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
-from cockpit.lab.honest import honest
+from cockpit.lab.honest import awaited, honest
 from cockpit.lab.rows import Tag, Wanted
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
@@ -20,8 +20,6 @@ from cockpit.lab.writing import EngineJournal
 PAIRS = 3
 """Asked for where no number is given, and made of each best while slots are idle."""
 MOST_PAIRS = 50
-IDLE = "idle"
-"""Why a run is wanted that goes after everything else."""
 WAITED_SHARE, WAITED_SECONDS = 0.25, 10.0
 """Of a budget, and at least: a slot that has waited so long for an idea takes a pair's run."""
 RULE = "rule"
@@ -68,7 +66,7 @@ def ask(journal: EngineJournal, tree: Tree, author: str, given: Mapping[str, Any
     length = told_budget(budget or usual) if budget or usual else "the usual length"
     told = (
         f"{count} pair{'s'[: count != 1]} of #{own.id} and the baseline #{baseline.id}: "
-        f"{2 * count} runs of {length}, {when}"
+        f"{told_count(2 * count)} of {length}, {when}"
     )
     journal.add_message("engine", author, told, own.id)
     tree.refresh()
@@ -84,7 +82,7 @@ def _take_back(journal: EngineJournal, own: Experiment) -> str:
         raise DecisionError(f"no run waits to confirm #{own.id}")
     for wish in dropped:
         journal.unwant(wish.id)
-    return f"{len(dropped)} runs that were to confirm #{own.id} are taken back"
+    return f"{told_count(len(dropped))} that were to confirm #{own.id} are taken back"
 
 
 def _compared(tree: Tree, tag: Tag, number: object) -> tuple[Experiment, Experiment]:
@@ -215,6 +213,7 @@ class Confirming:
     def ended(self, run: Run) -> tuple[Experiment, str, int] | None:
         """Return whom a run that is over confirms, what its pairs say, and the runs to come.
 
+        Only those count that are made in any case, not those that wait for an idle slot.
         None where the run was no pair's, or its other half is still to come.
         """
         own = self._confirmed_by(run)
@@ -232,7 +231,9 @@ class Confirming:
             usual = told_budget(found.budget_seconds or 0.0)
             budget = told_budget(same[0].budget_seconds or 0.0)
             told = confirming.told_horizon(same[0].found, budget, usual)
-        return own, told, found.wanted
+        baseline = self._tree.experiments[found.baseline]
+        to_come = [w for w in awaited(self._journal, baseline, own) if w.why != IDLE]
+        return own, told, sum(w.purpose == run.purpose for w in to_come)
 
     def _confirmed_by(self, run: Run) -> Experiment | None:
         """Return the experiment whose gain a run is to confirm: its own, or its pair's."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cockpit.core.applying import ApplyError
+from cockpit.core.confirming import told_count
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.engine.ablating import Ablating
 from cockpit.engine.auditing import Auditing
@@ -299,7 +300,8 @@ class Loop:
         self._judging.decided(own.id)
         if found := self._confirming.ended(run):
             about, told, to_come = found
-            self._tell(f"#{about.id} {told}" + (f"; {to_come} runs to come" if to_come else ""))
+            rest = f"; {told_count(to_come)} to come" if to_come else ""
+            self._tell(f"#{about.id} {told}{rest}")
             if not to_come:
                 self._journal.add_message("engine", "engine", told, about.id)
 

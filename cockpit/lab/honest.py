@@ -14,6 +14,7 @@ from cockpit.core.confirming import Confirmation, HonestScore
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.judge import signed
 from cockpit.lab.journal import Journal
+from cockpit.lab.rows import Wanted
 from cockpit.lab.tree import Tree
 
 
@@ -47,12 +48,16 @@ class Honest:
     horizons: tuple[Horizon, ...]
     wanted: int
     """Runs that were asked for to confirm it, and are not made yet."""
+    idle: int
+    """Those that wait for a slot with nothing else to do."""
     sealed: Sealed
 
     def lines(self) -> list[tuple[str, str]]:
         """Return it for a person: a word and what it says; only what there is."""
         own = confirming.told_budget(self.budget_seconds) if self.budget_seconds else "its budget"
-        waits = f"; {self.wanted} run{'s'[: self.wanted != 1]} to come" if self.wanted else ""
+        waits = f"; {confirming.told_count(self.wanted)} to come" if self.wanted else ""
+        if self.idle:
+            waits += f"; {confirming.told_count(self.idle)} to come while a slot is idle"
         told = []
         if self.score is not None:
             told.append(("score", confirming.told_score(self.score)))
@@ -88,6 +93,7 @@ def honest(journal: Journal, tree: Tree, own: Experiment) -> Honest | None:
         Horizon(_budget(journal, setup), confirming.at_horizon(baseline, own, setup, at_hand))
         for setup in (confirming.horizons(baseline, own) if own.id != baseline.id else ())
     ]
+    waiting = awaited(journal, baseline, own)
     return Honest(
         experiment=own.id,
         baseline=baseline.id,
@@ -95,7 +101,8 @@ def honest(journal: Journal, tree: Tree, own: Experiment) -> Honest | None:
         score=confirming.honest_score(own, tree.noise(own.tag)),
         confirmed=found,
         horizons=tuple(sorted(horizons, key=lambda one: one.budget_seconds or 0.0)),
-        wanted=_wanted(journal, baseline, own),
+        wanted=sum(wish.why != confirming.IDLE for wish in waiting),
+        idle=sum(wish.why == confirming.IDLE for wish in waiting),
         sealed=Sealed(_sealed(journal, baseline), _sealed(journal, own)),
     )
 
@@ -105,16 +112,16 @@ def _budget(journal: Journal, setup: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _wanted(journal: Journal, baseline: Experiment, own: Experiment) -> int:
-    """Return how many runs of both are asked for; the baseline's count by their seeds."""
+def awaited(journal: Journal, baseline: Experiment, own: Experiment) -> list[Wanted]:
+    """Return the runs of both that were asked for; the baseline's are told by their seeds."""
     fresh = [w for w in journal.wanted() if w.purpose != "verdict"]
     seeds = {w.seed for w in fresh if w.experiment == own.id}
     seeds |= {run.seed for run in own.runs if run.purpose != "verdict"}
-    if own.id == baseline.id:
-        return sum(w.experiment == own.id for w in fresh)
-    return sum(
-        w.experiment == own.id or (w.experiment == baseline.id and w.seed in seeds) for w in fresh
-    )
+    return [
+        w
+        for w in fresh
+        if w.experiment == own.id or (w.experiment == baseline.id and w.seed in seeds)
+    ]
 
 
 def _sealed(journal: Journal, own: Experiment) -> float | None:

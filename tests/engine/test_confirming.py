@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.core.confirming import IDLE
 from cockpit.core.experiment import Event, Experiment, Proposal, Run, Status, Verdict
-from cockpit.engine.confirming import IDLE, Confirming, ask, want_pairs
+from cockpit.engine.confirming import Confirming, ask, want_pairs
 from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
 from cockpit.lab.honest import honest
 from cockpit.lab.rows import AuditRow
@@ -144,6 +145,23 @@ def test_each_pair_is_told_when_it_is_whole_and_the_last_with_the_outcome(desk: 
     assert told[3] is not None
     assert told[3][1].startswith("confirmed: −0.0105 ± ")
     assert told[3][1].endswith("over 2 pairs (claimed −0.0122): 86 % of it")
+
+
+def test_the_outcome_waits_for_no_idle_slot(desk: Desk) -> None:
+    best = desk.experiment(0, 0.988)
+    desk.ask(pairs=1, idle=True)
+    desk.ask(pairs=1)
+    asked = [w for w in desk.journal.wanted() if w.why != IDLE]
+    for wish in asked:
+        run = desk.run(wish.experiment, wish.seed or 0, 0.99, wish.purpose)
+        desk.journal.grant(wish.id, run.number)
+    told = Confirming(desk.journal, desk.tree, "t", 300.0).ended(run)
+    assert told is not None
+    assert told[2] == 0
+    found = honest(desk.journal, desk.tree, desk.own(best))
+    assert found is not None
+    assert (found.wanted, found.idle) == (0, 2)
+    assert dict(found.lines())["fresh"].endswith("; 2 runs to come while a slot is idle")
 
 
 def test_a_longer_budget_is_told_apart_and_changes_no_score(desk: Desk) -> None:
