@@ -26,6 +26,7 @@ from cockpit.lab.pruning import pruning_state
 from cockpit.lab.rundir import RunDirectory
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
+from tests.bench.nights import cockpit, status
 from tests.executors.conftest import TEST_DEVICE, bench_at
 
 Wait = Callable[..., Any]
@@ -375,5 +376,8 @@ def test_a_real_night_keeps_the_curve_of_each_scored_run(measured: Path) -> None
     curves, experiments = journal.curves("first"), journal.experiments()
     journal.close()
     scored = {(e.id, run.number) for e in experiments.values() for run in e.scored}
-    assert curves.keys() == scored
-    assert all(curve[PLACES[-1]] is not None for curve in curves.values())
+    assert scored <= curves.keys()
+    assert all(curves[key][PLACES[-1]] is not None for key in scored)
+    told = status(measured)["pruning"]
+    assert (told["on"], told["needed"], told["pruned"]) == (False, 59, 0)
+    assert f"pruning   {told['says']}" in cockpit(measured, "status").stdout
