@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from cockpit.core.experiment import Experiment
+from cockpit.core.experiment import Event, Experiment
 from cockpit.core.scoreboard import Score, by_program, by_proposer
 from cockpit.lab.journal import CALL_COLUMNS, Journal
-from cockpit.lab.rows import Call, Message, Night
+from cockpit.lab.rows import Call, DecisionEvent, Message, Night
 
 NIGHT_COLUMNS = "id, tag, options, started_at, ended_at, reason, elapsed, claimed"
 MESSAGE_COLUMNS = "id, at, role, author, text, experiment"
@@ -77,6 +77,17 @@ class LookingJournal(Journal):
                 (night, number),
             )
         ]
+
+    def newest_event(self) -> int:
+        """Return the number of the newest event of any experiment's life, 0 before the first."""
+        return int(self._one("SELECT coalesce(max(id), 0) FROM verdict"))
+
+    def last_by_hand(self) -> DecisionEvent | None:
+        """Return what a person decided last and nobody took back, of any experiment, or None."""
+        events = self.by_hand()
+        undone = {event.facts.get("undoes") for event in events if event.event == Event.UNDO}
+        standing = (e for e in reversed(events) if e.event != Event.UNDO and e.id not in undone)
+        return next(standing, None)
 
     def dollars_by_night(self) -> dict[int, float]:
         """Return what the calls of each night have cost, of nights with calls."""

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cockpit.core.experiment import Experiment, Hint
@@ -20,9 +20,10 @@ from cockpit.lab.looking import LookingJournal, Scores
 from cockpit.lab.rows import EngineRow, Night
 from cockpit.ui.conversation import Conversation
 from cockpit.ui.derived import derived
-from cockpit.ui.details import read_details
+from cockpit.ui.details import TEXT_BYTES, read_details, text_under_test
+from cockpit.ui.sending import Sending
 from cockpit.ui.snapshot import Details, EngineState, Outcome, Slot, Snapshot
-from cockpit.ui.spawn import OneOffTick, own_cores, start_night, stay_on
+from cockpit.ui.spawn import own_cores, start_night, stay_on
 from cockpit.ui.spent import Spent
 from cockpit.ui.tally import done_tonight
 from cockpit.ui.underway import UnderWay, running
@@ -39,14 +40,6 @@ Scored = tuple[Scores | None, Spent]
 def _claims(night: Night | None) -> tuple[int, int] | None:
     """Return what tells one moment of a night from another, as far as experiments go."""
     return (night.id, night.claimed) if night else None
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A command without an answer yet."""
-
-    verb: str
-    tick: OneOffTick | None
 
 
 class Client:
@@ -69,7 +62,7 @@ class Client:
         self._heartbeat = (0.0, 0.0)
         self._lives = (False, float("-inf"))
         self._under_way = UnderWay(lab)
-        self._pending: dict[int, _Pending] = {}
+        self._sending = Sending(lab, self.author, self._cores)
         self._scores: tuple[tuple[int, str, int], Scores] | None = None
 
     # ---- reading ---------------------------------------------------------------------------
@@ -86,7 +79,7 @@ class Client:
         except (JournalError, sqlite3.Error) as error:
             problem = str(error) if self.lab.journal.exists() else None
             self._forget()
-        outcomes = self._answers() if self._journal else ()
+        outcomes = self._sending.answers(self._journal) if self._journal else ()
         engine = self._engine_state()
         known = self._known
         runs = running(known.experiments or {})
@@ -126,7 +119,7 @@ class Client:
         self._row = None
         self._conversation = Conversation()
         self._under_way = UnderWay(self.lab)
-        self._pending.clear()
+        self._sending.forget()
         self._scores = None
 
     def _read_journal(self) -> None:
@@ -162,12 +155,18 @@ class Client:
             night=night,
             slots=self._slots(journal),
         )
+        # Before the experiments: what is decided in between counts as not seen.
+        seen, wanted = journal.newest_event(), tuple(journal.wanted())
         changed = self._read_experiments(journal, changed_tag=tag != known.tag)
         experiments = self._known.experiments or {}
         self._known = replace(
             self._known,
+            seen=seen,
+            wanted=known.wanted if wanted == known.wanted else wanted,
             **self._conversation.read(journal, night, experiments, changed.values()),
         )
+        if seen != known.seen:
+            self._known = replace(self._known, by_hand=journal.last_by_hand())
         if changed or _claims(night) != _claims(known.night):
             of_tag = (e for e in experiments.values() if tag and e.tag == tag.name)
             self._known = replace(self._known, done_tonight=done_tonight(night, of_tag))
@@ -183,7 +182,9 @@ class Client:
         if list(experiments) != sorted(experiments):
             experiments = dict(sorted(experiments.items()))
         self._known = replace(
-            self._known, experiments=experiments, **derived(experiments, self._known.tag)
+            self._known,
+            experiments=experiments,
+            **derived(experiments, self._known.tag, self._known.setup, journal.put_off()),
         )
         return changed
 
@@ -227,6 +228,20 @@ class Client:
                 return None
             return read_details(self.lab, self._journal, experiments, number)
 
+    def base_text(self) -> tuple[int, str] | None:
+        """Return the number of the base and its train.py, None where it is not there."""
+        base = self._known.base
+        text = text_under_test(self.lab, base) if base is not None else None
+        return (base.id, text) if base is not None and text is not None else None
+
+    def own_text(self) -> str | None:
+        """Return the working tree's train.py, None where there is none that can be read."""
+        try:
+            with (self.lab.root / "trainer" / "train.py").open("rb") as file:
+                return file.read(TEXT_BYTES).decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
     # ---- pages: each may take a while -------------------------------------------------------
 
     def findings(self) -> str | None:
@@ -260,33 +275,7 @@ class Client:
 
     def send(self, verb: str, arguments: Mapping[str, Any]) -> Outcome | None:
         """Drop a command; its answer comes in a later snapshot, a refusal to try at once."""
-        if not self.lab.journal.exists():
-            return Outcome(verb, False, "nothing has been started here yet")
-        try:
-            inbox = Journal(self.lab.journal)
-            try:
-                number = inbox.drop(verb, arguments, self.author)
-            finally:
-                inbox.close()
-        except (JournalError, sqlite3.Error) as error:
-            return Outcome(verb, False, f"{verb} could not be written down: {error}")
-        tick = None if self.lab.engine_lives() else OneOffTick(self.lab.root, self._cores)
-        self._pending[number] = _Pending(verb, tick)
-        return None
-
-    def _answers(self) -> tuple[Outcome, ...]:
-        """Collect the answers to what was sent; a tick that failed is an answer too."""
-        outcomes = []
-        for number, pending in list(self._pending.items()):
-            command = self._journal.command(number) if self._journal else None
-            if command is not None and command.state != "waiting":
-                text = command.outcome or command.state
-                outcomes.append(Outcome(pending.verb, command.state == "done", text))
-                del self._pending[number]
-            elif pending.tick is not None and (failure := pending.tick.failure()):
-                outcomes.append(Outcome(pending.verb, False, failure))
-                del self._pending[number]
-        return tuple(outcomes)
+        return self._sending.send(verb, arguments)
 
     def start(self, options: Sequence[str], progress: Callable[[str], None]) -> str | None:
         """Begin (or repair) a night; return None, or why it could not begin. Blocks."""

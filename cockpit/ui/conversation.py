@@ -6,6 +6,7 @@ from typing import Any
 from cockpit.core.experiment import Experiment, Hint
 from cockpit.lab.looking import LookingJournal
 from cockpit.lab.rows import Message, Night, Stream
+from cockpit.ui.offers import standing_offer
 from cockpit.ui.past import PastNight, past_nights, talk_begins
 from cockpit.ui.spent import NOTHING_SPENT
 
@@ -54,6 +55,7 @@ class Conversation:
         return {
             "messages": self._messages,
             "earlier": self._earlier,
+            "offer": standing_offer(self._messages),
             "past": self._past,
             "hints": self._hints,
             "streams": self._streams,

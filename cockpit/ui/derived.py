@@ -1,22 +1,40 @@
 """Pure: what a snapshot says of a tag that follows from its experiments."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cockpit.core import tree
+from cockpit.core.awaiting import awaiting
+from cockpit.core.effects import Effects
 from cockpit.core.experiment import Experiment, Status
-from cockpit.core.noise import pooled
+from cockpit.core.queue import in_line
+from cockpit.core.reckoning import Reckoning, noise_prior
 from cockpit.lab.rows import Tag
 from cockpit.ui.tally import ideas_by_status, other_tags, with_verdict
 
 
-def derived(experiments: Mapping[int, Experiment], tag: Tag | None) -> dict[str, Any]:
-    """Return what follows from the experiments of a tag."""
-    name = tag.name if tag else ""
+def derived(
+    experiments: Mapping[int, Experiment],
+    tag: Tag | None,
+    setup: Mapping[str, Any] | None = None,
+    put_off: Collection[int] = (),
+) -> dict[str, Any]:
+    """Return what follows from the experiments of a tag, as the judge reckons too.
+
+    `put_off` are kept ones that are no base yet: see `Reckoning`.
+    """
+    name, pinned = (tag.name, tag.pinned) if tag else ("", None)
     own = [e for e in experiments.values() if e.tag == name]
+    carried = Effects.from_json(tag.options.get("effects")) if tag else None
+    known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, put_off)
+    best = base = known.best
+    if pinned is not None and pinned in known.experiments:
+        base = known.grown_from(pinned)
     counts = ideas_by_status(own)
-    best = tree.best(experiments, name)
     sound = frozenset(tree.sound_ids(experiments))
+    queued = [e for e in own if e.status is Status.QUEUED]
+    asked = [e for e in own if e.status is Status.BORDERLINE]
+    deltas = {e.id: tree.delta(experiments, e) for e in asked}
     line = tree.lineage(experiments, best.id) if best else []
     return {
         "counts": counts,
@@ -24,8 +42,10 @@ def derived(experiments: Mapping[int, Experiment], tag: Tag | None) -> dict[str,
         "others": other_tags(experiments.values(), name, sound),
         "baseline": tree.baseline(own, name),
         "best": best,
+        "base": base,
         "best_line": frozenset(e.id for e in line),
         "sound": sound,
-        "noise": pooled(e.scores for e in own),
-        "awaiting": tuple(e.id for e in own if e.status is Status.BORDERLINE),
+        "noise": known.noise,
+        "awaiting": tuple(e.id for e in awaiting(asked, sound, deltas)),
+        "queue": tuple(e.id for e in in_line(queued)),
     }

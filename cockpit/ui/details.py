@@ -38,6 +38,8 @@ def read_details(
         log=tuple(log),
         curve=experiment_curve(lab, own),
         parent_curve=experiment_curve(lab, parent) if parent else (),
+        remarks=tuple(journal.remarks(number)),
+        wanted=tuple(w for w in journal.wanted() if w.experiment == number),
         base_values=_values(lab, parent, proposal.constants or {}) if parent else {},
     )
 
@@ -75,12 +77,17 @@ def _values(lab: Lab, experiment: Experiment, names: Iterable[str]) -> dict[str,
 
 
 def _train_py(lab: Lab, experiment: Experiment) -> list[str] | None:
-    """Return the text under test, from the first run that still has it."""
+    text = text_under_test(lab, experiment)
+    return text.splitlines() if text is not None else None
+
+
+def text_under_test(lab: Lab, experiment: Experiment) -> str | None:
+    """Return an experiment's train.py, from the first run that still has it."""
     for run in experiment.runs:
         path = lab.run_directory(experiment.id, run.number) / "train.py"
         try:
             with path.open("rb") as file:
-                return file.read(TEXT_BYTES).decode("utf-8", "replace").splitlines()
+                return file.read(TEXT_BYTES).decode("utf-8", "replace")
         except OSError:
             continue
     return None

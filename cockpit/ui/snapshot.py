@@ -12,7 +12,16 @@ from cockpit.core.curve import Point
 from cockpit.core.experiment import Experiment, Hint, Proposal, Status
 from cockpit.core.noise import Noise
 from cockpit.lab.metrics import Evaluation, Step
-from cockpit.lab.rows import AuditRow, DecisionEvent, Message, Night, Stream, Tag
+from cockpit.lab.rows import (
+    AuditRow,
+    DecisionEvent,
+    Message,
+    Night,
+    Remark,
+    Stream,
+    Tag,
+    Wanted,
+)
 from cockpit.ui.past import PastNight
 from cockpit.ui.spent import NOTHING_SPENT, Spent
 from cockpit.ui.tally import TagSummary, limit_of
@@ -128,12 +137,24 @@ class Snapshot:
     """The other tags of the lab, the newest first."""
     baseline: Experiment | None = None
     best: Experiment | None = None
+    base: Experiment | None = None
+    """What the next proposal edits: the best, or what grew best from the pinned one."""
     best_line: frozenset[int] = frozenset()
     """Ids from the baseline to the best."""
     sound: frozenset[int] = frozenset()
     noise: Noise = UNKNOWN_NOISE
     awaiting: tuple[int, ...] = ()
-    """Borderline experiments that are a person's to decide, oldest first."""
+    """Borderline experiments that are a person's to decide, most valuable first."""
+    queue: tuple[int, ...] = ()
+    """Experiments that wait for a slot, the next one first."""
+    wanted: tuple[Wanted, ...] = ()
+    """Runs that were asked for and have not begun."""
+    seen: int = 0
+    """The newest event of any verdict that is in this picture: see `Journal.verdicts`."""
+    by_hand: DecisionEvent | None = None
+    """What a person has decided last."""
+    offer: Message | None = None
+    """What the engine offers and nobody has taken up."""
     hints: tuple[Hint, ...] = ()
     messages: tuple[Message, ...] = ()
     """Those of the present night, or the last."""
@@ -217,5 +238,8 @@ class Details:
     """Last lines of the newest run's log."""
     curve: tuple[Point, ...]
     parent_curve: tuple[Point, ...]
+    remarks: tuple[Remark, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
+    """Runs of it that were asked for and have not begun."""
     base_values: Mapping[str, object] = field(default_factory=dict)
     """The parent's values of the constants that the proposal changes, as far as known."""

@@ -17,6 +17,7 @@ ROLE_KEYS = {
     "answer": "live",
     "proposer": "live",
     "engine": "muted",
+    "offer": "yours",
 }
 ANSWER = "answer"
 """The speaker of an answer to a question."""
