@@ -5,10 +5,12 @@ from typing import Any
 
 HINT_CHARACTERS = 2_000
 """A hint stands in every prompt: it is a nudge, not a paper."""
-PLAIN_VERBS = ("pause", "resume", "skip", "stop")
-ID_VERBS = ("accept", "reject")
+PLAIN_VERBS = ("pause", "resume", "undo")
+ID_VERBS = ("accept", "reject", "replicate", "rerun", "drop", "first", "later", "finish")
+OPTIONS = {"skip": "requeue", "stop": "now"}
+"""The one word that may follow."""
 TEXT_VERBS = ("hint", "once", "ask", "try")
-PAGES = ("hints", "findings", "score")
+PAGES = ("yours", "hints", "findings", "score")
 """What opens a page of its own."""
 COMMANDS = (
     ("TEXT", "a hint, in every prompt until withdrawn"),
@@ -20,11 +22,21 @@ COMMANDS = (
     ("/try TEXT", "a direct order: the next proposal is this"),
     ("/findings", "what the night has learnt"),
     ("/score", "proposals, kept, gain and dollars of each proposer"),
+    ("/yours", "what waits for you, most valuable first"),
     ("/accept N", "keep an experiment by hand"),
     ("/reject N", "discard an experiment by hand"),
+    ("/undo", "take the last decision by hand back"),
+    ("/replicate N", "run it once more, with another seed"),
+    ("/rerun N", "run it anew"),
+    ("/branch N|best", "make it the base of what comes next; best gives it back"),
+    ("/note N TEXT", "write a line to an experiment"),
+    ("/drop N", "take an experiment from the queue"),
+    ("/first N", "put it at the front of the queue"),
+    ("/later N", "put it at the end of the queue"),
     ("/pause", "start nothing new"),
     ("/resume", "go on"),
-    ("/skip", "end the run under way without a verdict"),
+    ("/skip [requeue]", "end the run under way: stopped, or back to the queue"),
+    ("/finish N", "never stop its run early"),
     ("/stop [now]", "end the night after the run under way, or at once"),
     ("/help", "keys and words"),
 )
@@ -56,10 +68,19 @@ def parse(text: str) -> Typed | str:
         number = _number(rest)
         wanted = f"/{verb} wants the number of an experiment, as in /{verb} 12"
         return wanted if number is None else Typed(verb, {"id": number})
+    if verb == "branch":
+        number = _number(rest)
+        if number is None and rest != "best":
+            return "/branch wants the number of an experiment, or best: /branch 12"
+        return Typed(verb, {"id": number})
+    if verb == "note":
+        return _note(rest)
+    if verb in OPTIONS:
+        word = OPTIONS[verb]
+        known = rest in {"", word}
+        return Typed(verb, {word: rest == word}) if known else f"/{verb} takes {word} or nothing"
     if verb in {"edit", "withdraw"}:
         return _of_a_hint(verb, rest)
-    if verb == "stop" and rest in {"", "now"}:
-        return Typed("stop", {"now": rest == "now"})
     if verb in (*PLAIN_VERBS, *PAGES, "help"):
         return f"/{verb} takes nothing after it" if rest else Typed(verb)
     return _unknown(verb)
@@ -74,6 +95,16 @@ def _text(verb: str, text: str) -> Typed | str:
     if verb in {"hint", "once"}:
         return Typed("hint", {"text": text, "once": verb == "once"})
     return Typed(verb, {"text": text})
+
+
+def _note(rest: str) -> Typed | str:
+    first, _, text = rest.partition(" ")
+    number, text = _number(first), text.strip()
+    if number is None or not text:
+        return "/note wants a number and words, as in /note 12 look at its curve again"
+    if len(text) > HINT_CHARACTERS:
+        return f"a note has at most {HINT_CHARACTERS} characters, this one has {len(text)}"
+    return Typed("note", {"id": number, "text": text})
 
 
 def _of_a_hint(verb: str, rest: str) -> Typed | str:

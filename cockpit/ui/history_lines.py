@@ -9,8 +9,18 @@ from cockpit.ui.text import Line, Span, bpb, clean, fit, signed
 from cockpit.ui.tree_rows import Fold
 from cockpit.ui.words import GLYPHS, PHASES, glyph, status_word, style_key
 
-COLUMNS = (("word", 10, 0), ("delta", 8, 46), ("bpb", 8, 36), ("proposer", 9, 76), ("age", 5, 56))
+COLUMNS = (
+    ("word", 10, 0),
+    ("delta", 8, 46),
+    ("honest", 10, 72),
+    ("bpb", 8, 36),
+    ("proposer", 9, 84),
+    ("age", 5, 56),
+)
 """Right-hand columns in order: name, cells, and from which width on they are shown."""
+LEAST = {name: least for name, _, least in COLUMNS}
+MARKED_UNSOUND = frozenset({Status.KEPT, Status.BORDERLINE, Status.QUEUED})
+"""Of the others it makes no difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,8 @@ class Shown:
     phase: str | None
     """That of its run under way."""
     age: str
+    wanted: int = 0
+    """Runs of it that were asked for and have not begun."""
 
     @property
     def best(self) -> int | None:
@@ -55,13 +67,14 @@ def experiment_line(shown: Shown, connectors: str, width: int) -> Line:
         (fit(f"#{own.id} {title}", room), _title_style(own, on_line)),
     ]
     for name, cells in columns:
-        text, key = _column(name, shown)
+        text, key = _column(name, shown, width)
         spans.append((f"{fit(text, cells - 1) if name == 'word' else text:>{cells}}", key))
     return tuple(spans)
 
 
-def _column(name: str, shown: Shown) -> Span:
+def _column(name: str, shown: Shown, width: int) -> Span:
     own = shown.own
+    chance = own.probability if own.status is Status.BORDERLINE else None
     if name == "word":
         return _word(shown)
     if name == "delta":
@@ -71,23 +84,48 @@ def _column(name: str, shown: Shown) -> Span:
         sigma = shown.snapshot.noise.sigma or 0.0
         # What noise alone can do is said quietly.
         return signed(score - base), "muted" if abs(score - base) < 2 * sigma else ""
+    if name == "honest":
+        return (f"({signed(own.gain)})" if own.gain is not None else ""), "muted"
     if name == "bpb":
         return (bpb(own.val_bpb) if own.val_bpb is not None else ""), ""
     if name == "proposer":
+        if chance is not None:
+            return f"P {chance:.2f}", "yours"
         return clean(own.proposer, 8), "muted"
+    if chance is not None and width < LEAST["proposer"]:
+        # Where there is no room for both, how probable it is counts for more than its age.
+        return "P" + f"{min(chance, 0.99):.2f}"[1:], "yours"
     return shown.age, "muted"
 
 
 def _word(shown: Shown) -> Span:
-    own = shown.own
+    own, snapshot = shown.own, shown.snapshot
     if shown.is_stranded:
         return "waits", "warning"
     if own.status is Status.RUNNING:
         measured = own.runs and all(run.state != "running" for run in own.runs)
         phase = shown.phase or ("auditing" if measured else "running")
         return PHASES.get(phase, phase), "running"
-    if own.status is Status.KEPT and own.id not in shown.snapshot.sound:
+    if shown.phase is not None:  # another run of what has its verdict
+        return PHASES.get(shown.phase, shown.phase), "running"
+    word, key = _verdict_word(shown)
+    if shown.wanted and own.status is not Status.QUEUED:
+        more = f"{word} +{shown.wanted}"
+        return (more if len(more) < COLUMNS[0][1] else f"+{shown.wanted} due"), key
+    if own.status is Status.QUEUED and key != "warning" and own.id in snapshot.queue:
+        return f"queue {snapshot.queue.index(own.id) + 1}", key
+    return word, key
+
+
+def _verdict_word(shown: Shown) -> Span:
+    own, snapshot = shown.own, shown.snapshot
+    if own.status in MARKED_UNSOUND and own.id not in snapshot.sound:
         return "unsound", "warning"
+    pinned = snapshot.tag.pinned if snapshot.tag else None
+    if own.id == pinned:
+        return "pinned", "yours"
+    if pinned is not None and snapshot.base is not None and own.id == snapshot.base.id:
+        return "base", "yours"
     word = "best" if own.id == shown.best else status_word(own.status)
     return word, style_key(own, shown.best)
 

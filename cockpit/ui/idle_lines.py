@@ -39,8 +39,8 @@ def idle_lines(snapshot: Snapshot, width: int) -> list[Line]:
 
 def _how(state: str) -> Span:
     if state == "dead":
-        return "b repairs and goes on (or: cockpit start)", "yours"
-    return "b begins a new night (or: cockpit start)", "yours"
+        return "N repairs and goes on (or: cockpit start)", "yours"
+    return "N begins a new night (or: cockpit start)", "yours"
 
 
 def _summary(snapshot: Snapshot, width: int) -> list[Line]:

@@ -15,13 +15,21 @@ class Send(Message):
         self.arguments = dict(arguments or {})
 
 
-class Decide(Message):
-    """Keep or discard an experiment by hand."""
+class Do(Message):
+    """Something done by hand: one of `acts.ACTS` to an experiment."""
 
     def __init__(self, verb: str, experiment: int) -> None:
         super().__init__()
         self.verb = verb
         self.experiment = experiment
+
+
+class Wish(Message):
+    """Something about the night as a whole: one of `wishes.WISHES`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
 class Say(Message):

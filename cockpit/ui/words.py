@@ -73,7 +73,7 @@ def engine_word(engine: EngineState) -> tuple[str, str]:
     """Return how the engine is, glyph and word, and its palette key."""
     sign = ENGINE_GLYPHS[engine.state]
     if engine.state == "dead":
-        return f"{sign} engine died: b repairs", "error"
+        return f"{sign} engine died: N repairs", "error"
     if engine.state == "fresh":
         return f"{sign} nothing started yet", "muted"
     if engine.stale:

@@ -11,9 +11,30 @@ def test_plain_text_is_a_hint() -> None:
     assert parse("/hint try fewer heads") == expected
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "skip", "help", "hints", "findings", "score"])
+@pytest.mark.parametrize(
+    "verb", ["pause", "resume", "undo", "help", "yours", "hints", "findings", "score"]
+)
 def test_a_verb_with_a_slash_is_a_command(verb: str) -> None:
     assert parse(f"/{verb}") == Typed(verb)
+
+
+def test_what_runs_is_stopped_or_goes_back_to_the_queue() -> None:
+    assert parse("/skip") == Typed("skip", {"requeue": False})
+    assert parse("/skip requeue") == Typed("skip", {"requeue": True})
+
+
+@pytest.mark.parametrize("verb", ["replicate", "rerun", "drop", "first", "later", "finish"])
+def test_what_is_done_to_an_experiment_names_it(verb: str) -> None:
+    assert parse(f"/{verb} #12") == Typed(verb, {"id": 12})
+
+
+def test_a_base_is_an_experiment_or_the_best() -> None:
+    assert parse("/branch 7") == Typed("branch", {"id": 7})
+    assert parse("/branch best") == Typed("branch", {"id": None})
+
+
+def test_a_note_has_words() -> None:
+    assert parse("/note 7 odd  curve") == Typed("note", {"id": 7, "text": "odd  curve"})
 
 
 def test_stop_may_be_at_once() -> None:
@@ -44,7 +65,8 @@ def test_a_question_and_an_order_keep_their_words() -> None:
     [
         "/accept", "/reject x", "/accept ²", "/pause now", "/frobnicate", "/hint", "", "/",
         "/once", "/ask", "/try ", "/edit", "/edit 3", "/edit x words", "/withdraw", "/withdraw 1 2",
-        "/findings now",
+        "/findings now", "/skip now", "/branch", "/branch worst", "/note 7", "/note words",
+        "/undo 3", "/replicate", "/note 7 " + "x" * 3000,
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_a_line(wrong: str) -> None:
@@ -68,5 +90,7 @@ def test_a_hint_is_bounded() -> None:
 
 def test_every_command_that_is_explained_is_understood() -> None:
     for usage, _ in COMMANDS:
-        typed = usage.replace("N", "3").replace("TEXT", "words").replace("[now]", "now")
-        assert isinstance(parse(typed), Typed), usage
+        typed = usage.replace("N", "3").replace("TEXT", "words")
+        for word in ("[now]", "[requeue]"):
+            typed = typed.replace(word, word.strip("[]"))
+        assert isinstance(parse(typed.partition("|")[0]), Typed), usage

@@ -66,10 +66,10 @@ def test_a_baseline_that_is_the_best_has_no_distance_from_itself() -> None:
 @pytest.mark.parametrize("width", [45, 80, 120, 200])
 def test_a_dead_engine_and_an_ended_night_are_told_at_every_width(width: int) -> None:
     dead = replace(at_work("training", 3.0), engine=EngineState("dead"), current=())
-    assert "! engine died: b repairs" in told(dead, width)
+    assert "! engine died: N repairs" in told(dead, width)
     night = Night(1, "nov20", {}, 0.0, 1.7e9, "done", 0.0, 16)
     ended = replace(dead, engine=EngineState("stopped"), night=night)
-    assert "b begins" in told(ended, width)
+    assert "N begins" in told(ended, width)
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

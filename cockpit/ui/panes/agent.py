@@ -19,7 +19,7 @@ from cockpit.ui.past_lines import past_lines
 from cockpit.ui.snapshot import Snapshot
 from cockpit.ui.spent import dollars, short_model, spent_word
 from cockpit.ui.talk_lines import earlier_line, message_lines, stream_lines
-from cockpit.ui.text import Line, clean
+from cockpit.ui.text import Line, clean, fit
 
 Told = Message | PastNight
 Blocks = dict[tuple[str, int], tuple[Told, list[Line]]]
@@ -128,7 +128,12 @@ class HintField(Input):
     """The line of input; what is pasted becomes one line of what there is room for."""
 
     def __init__(self) -> None:
-        super().__init__(placeholder="type a hint, or /help", max_length=HINT_CHARACTERS)
+        super().__init__(
+            placeholder="type a hint, or /help",
+            max_length=HINT_CHARACTERS,
+            # Else the first letter would wipe out what `t` has begun.
+            select_on_focus=False,
+        )
         self.cursor_blink = False
 
     def _on_paste(self, event: events.Paste) -> None:
@@ -146,7 +151,7 @@ class AgentPane(Vertical):
     DEFAULT_CSS = """
     AgentPane { border: round $pane-border; }
     AgentPane:focus-within { border: round $pane-focus; }
-    AgentPane #hints { height: auto; max-height: 4; overflow-y: hidden; }
+    AgentPane #hints { height: auto; max-height: 5; overflow-y: hidden; }
     AgentPane Input {
         height: 1; border: none; padding: 0; background: $background; color: $foreground;
     }
@@ -157,7 +162,7 @@ class AgentPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="agent")
         self.border_title = "2 Agent"
-        self._shown: tuple[tuple[Hint, ...], float, bool] = ((), 0.0, False)
+        self._shown: tuple[tuple[Hint, ...], float, bool, Message | None] = ((), 0.0, False, None)
 
     def compose(self) -> ComposeResult:
         """Lay out the parts."""
@@ -172,7 +177,7 @@ class AgentPane(Vertical):
         if self.border_title != title:
             self.border_title = title
         begun = snapshot.night.started_at if snapshot.night else 0.0
-        shown = (snapshot.hints, begun, snapshot.hints_unread)
+        shown = (snapshot.hints, begun, snapshot.hints_unread, snapshot.offer)
         if shown != self._shown:
             self._shown = shown
             self._show_hints()
@@ -187,9 +192,12 @@ class AgentPane(Vertical):
 
     def _show_hints(self) -> None:
         view = self.query_one("#hints", TextLines)
-        hints, begun, unread = self._shown
+        hints, begun, unread, offer = self._shown
         note = SEARCH_NOTE if unread else ""
         lines = hint_lines(hints, self.content_size.width, since=begun, note=note)
+        if offer is not None:
+            told = clean(offer.text, 300)
+            lines = [((fit(f"! {told}", self.content_size.width), "yours"),), *lines]
         view.styles.height = len(lines)
         view.show_lines(lines)
 

@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from cockpit.core.experiment import Experiment, Status
-from cockpit.ui.deciding import why_not
-from cockpit.ui.history_lines import Shown, experiment_line, fold_line
+from cockpit.ui.acting import Acting
+from cockpit.ui.acts import bindings
+from cockpit.ui.history_lines import LEAST, Shown, experiment_line, fold_line
 from cockpit.ui.lines import NO_LINE, LineView
-from cockpit.ui.messages import Decide, Open, Say
+from cockpit.ui.messages import Open
 from cockpit.ui.snapshot import Snapshot
 from cockpit.ui.text import Line
 from cockpit.ui.tree_rows import Fold, Row, history_rows
@@ -23,7 +24,7 @@ AGE_SECONDS = 20.0
 """Ages are looked at this often."""
 
 
-class HistoryPane(LineView):
+class HistoryPane(Acting, LineView):
     """The git tree as a tree."""
 
     DEFAULT_CSS = """
@@ -31,12 +32,9 @@ class HistoryPane(LineView):
     HistoryPane:focus { border: round $pane-focus; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open"),
-        Binding("enter", "fold", "open or fold"),
-        Binding("a", "decide('accept')", "accept"),
-        Binding("r", "decide('reject')", "reject"),
-        Binding("a", "say_why('accept')", show=False),
-        Binding("r", "say_why('reject')", show=False),
+        Binding("enter", "open", "open", key_display="enter"),
+        Binding("enter", "fold", "open or fold", key_display="enter"),
+        *bindings({"accept", "reject", "replicate", "branch", "drop"}),
         Binding("y", "next_awaiting", "next of yours", show=False),
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
@@ -73,6 +71,11 @@ class HistoryPane(LineView):
         if self.snapshot is None or not isinstance(row, Row):
             return None
         return (self.snapshot.experiments or {}).get(row.id)
+
+    @property
+    def subject(self) -> Experiment | None:
+        """Return what the keys are about."""
+        return self.selected
 
     @property
     def _row(self) -> Row | Fold | None:
@@ -112,11 +115,7 @@ class HistoryPane(LineView):
 
     def _offer(self) -> None:
         """Have the keys told anew where the cursor's line can do other things than before."""
-        own = self.selected
-        offers = (
-            own is None,
-            *(own is not None and why_not(own, verb) is None for verb in ("accept", "reject")),
-        )
+        offers = (self.selected is None, *self.possible())
         if offers != self._offers:
             self._offers = offers
             if self.is_attached:
@@ -126,9 +125,15 @@ class HistoryPane(LineView):
         words = [f"{snapshot.ideas} idea{'s' * (snapshot.ideas != 1)}", f"{snapshot.kept} kept"]
         if snapshot.awaiting:
             words.append(f"{len(snapshot.awaiting)} yours")
+        if snapshot.tag is not None and snapshot.tag.pinned is not None:
+            words.append(f"base pinned: #{snapshot.tag.pinned}")
         title = f"1 History  {' · '.join(words)}"
         noise = snapshot.noise.sigma
-        below = f"val_bpb, lower is better · noise ±{noise:.4f}" if noise is not None else ""
+        honest = self.line_width >= LEAST["honest"] and any(
+            e.gain is not None for e in (snapshot.experiments or {}).values()
+        )
+        told = f"{'gain (honest) · ' if honest else ''}val_bpb, lower is better"
+        below = f"{told} · noise ±{noise:.4f}" if noise is not None else ""
         if self.border_title != title:
             self.border_title = title
         if (self.border_subtitle or "") != below:
@@ -143,6 +148,8 @@ class HistoryPane(LineView):
     def relayout(self) -> None:
         """Forget the lines of another width."""
         self._cache.clear()
+        if self.snapshot is not None:
+            self._title(self.snapshot)
 
     def settle(self) -> None:
         """Keep what is followed in view."""
@@ -165,6 +172,7 @@ class HistoryPane(LineView):
         best = snapshot.best.id if snapshot.best else None
         shown_age = ago(experiment.decided_at or experiment.created_at, self._ages_at)
         phase = self._phases.get(experiment.id)
+        wanted = sum(wish.experiment == experiment.id for wish in snapshot.wanted)
         key: tuple[object, ...] = (
             experiment,
             parent.val_bpb if parent else None,
@@ -172,8 +180,12 @@ class HistoryPane(LineView):
             experiment.id == best,
             experiment.id in snapshot.best_line,
             experiment.id in snapshot.sound,
+            snapshot.tag and snapshot.tag.pinned,
+            snapshot.base is not None and experiment.id == snapshot.base.id,
+            snapshot.queue if experiment.status is Status.QUEUED else None,
             snapshot.noise.sigma,
             phase,
+            wanted,
             experiment.status is Status.RUNNING and snapshot.engine.alive,
             shown_age,
             self.line_width,
@@ -181,7 +193,7 @@ class HistoryPane(LineView):
         known = self._cache.get(row.id)
         if known is not None and known[0] == key:
             return known[1]
-        shown = Shown(snapshot, experiment, parent, phase, shown_age)
+        shown = Shown(snapshot, experiment, parent, phase, shown_age, wanted)
         line = experiment_line(shown, row.connectors, self.line_width)
         self._cache[row.id] = key, line
         return line
@@ -254,20 +266,9 @@ class HistoryPane(LineView):
         own = self.selected
         if action in {"open", "fold"}:
             return (own is None) == (action == "fold")
-        if action in {"decide", "say_why"}:
-            possible = own is not None and why_not(own, str(parameters[0])) is None
-            return possible == (action == "decide")
+        if action in {"act", "say_why"}:
+            return own is not None and self.offers(action, str(parameters[0]))
         return True
-
-    def action_decide(self, verb: str) -> None:
-        """Accept or reject the experiment under the cursor."""
-        if self.selected is not None:
-            self.post_message(Decide(verb, self.selected.id))
-
-    def action_say_why(self, verb: str) -> None:
-        """Say why the experiment under the cursor can't be accepted or rejected."""
-        if self.selected is not None and (told := why_not(self.selected, verb)):
-            self.post_message(Say(told, good=False))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a second click opens."""

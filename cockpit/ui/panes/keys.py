@@ -8,6 +8,10 @@ from cockpit.ui.text import Line, Span, clean, width_of
 
 SAY_SECONDS = 8.0
 """An outcome stays this long; a refusal twice as long."""
+LAST = ("?", "q", "esc")
+WORTH = ("?", "q", "esc", "N", "o", "enter", "a", "r", "Q", "R", "space", "u", "b", "n")
+"""Where not all keys have room, these have it first. Where nothing runs, the line on top names
+`N`: it must be found here at every width."""
 
 
 class KeyLine(TextLines):
@@ -48,21 +52,26 @@ class KeyLine(TextLines):
             self._lines = [self._saying]
             return
         shown: list[tuple[Span, ...]] = []
-        told: set[str] = set()
         for active in self.screen.active_bindings.values():
-            does = active.binding.description
-            if active.binding.show and active.enabled and does not in told:
-                told.add(does)
-                key = self.app.get_key_display(active.binding)
-                shown.append(((key, "heading"), (f" {does}  ", "muted")))
-        last = [s for s in shown if s[0][0] in {"?", "q"}]
-        # Where nothing runs, the line on top names `b`: it must be found here at every width.
-        rest = sorted((s for s in shown if s not in last), key=lambda s: s[0][0] != "b")
-        room = self.line_width - 1 - sum(width_of(spans) for spans in last)
-        line: list[Span] = [(" ", "")]
-        for spans in rest:
-            room -= width_of(spans)
+            binding = active.binding
+            key = self.app.get_key_display(binding)
+            spans: tuple[Span, ...] = (key, "heading"), (f" {binding.description}  ", "muted")
+            if binding.show and active.enabled and spans not in shown:
+                shown.append(spans)
+        room = self.line_width - 1
+        chosen = set()
+        for worthy in sorted(shown, key=_worth):
+            room -= width_of(worthy)
             if room < 0:
                 break
-            line += spans
-        self._lines = [tuple(line) + tuple(span for spans in last for span in spans)]
+            chosen.add(worthy)
+        # Chosen by worth, but in the order of the key map: a key stands where it stood before.
+        last = [s for s in shown if s[0][0] in LAST]
+        rest = [s for s in shown if s in chosen and s not in last]
+        self._lines = [((" ", ""), *(span for spans in (*rest, *last) for span in spans))]
+
+
+def _worth(spans: tuple[Span, ...]) -> int:
+    """Return the place of a key among those there is room for; the first is never left out."""
+    key = spans[0][0]
+    return WORTH.index(key) if key in WORTH else len(WORTH)

@@ -158,11 +158,11 @@ def ended_word(snapshot: Snapshot, *, short: bool = False) -> Span | None:
     if night is None or snapshot.engine.state != "stopped":
         return None
     if night.ended_at is None:
-        return "■ stopped: b begins", "yours"
+        return "■ stopped: N begins", "yours"
     at = time.strftime("%H:%M", time.localtime(night.ended_at))
     if short:
-        return f"■ ended {at}: b begins", "yours"
-    return f"■ night ended {at}: b begins another", "yours"
+        return f"■ ended {at}: N begins", "yours"
+    return f"■ night ended {at}: N begins another", "yours"
 
 
 def _best(snapshot: Snapshot) -> tuple[Span, ...]:
@@ -190,7 +190,7 @@ class TabLine(TextLines):
         """Show the tabs; `names` maps keys to names of panes."""
         spans: list[Span] = [(" ", "")]
         for key, name in names.items():
-            label = f"{key} {name}"
+            label = f"{key} {name}{' !' * (name == 'Agent' and snapshot.offer is not None)}"
             spans.append((f"[{label}]", "heading") if name == active else (f" {label} ", "muted"))
         spans.append((" ", ""))
         spans += _strip(snapshot, self.line_width - width_of(spans))
