@@ -119,7 +119,6 @@ class Loop:
         for slot in self.slots:
             if ended := slot.poll():
                 self._take(slot, ended)
-        self._pruning.look()
         self._look_at_audits()
         if told := self._ablating.proceed(self._night.tag, self._night.started_at):
             self.say(told)
@@ -141,6 +140,7 @@ class Loop:
             for warning in self._judging.settle(self._night.tag):
                 self.say(warning)
             self._learn()
+        self._pruning.look()
         self._pruning.keep()
         return (
             self.ending is None or not all(slot.idle for slot in self.slots) or self._auditing.busy
