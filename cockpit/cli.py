@@ -201,6 +201,8 @@ def _measured(given: argparse.Namespace, lab: Lab, verb: str, arguments: dict[st
     with inbox.opened(lab) as journal:
         night, tag = journal.last_night(), given.tag
         tag = tag or (night.tag if night is not None else settings.tag)
+        if verb == "confirm" and arguments["id"] is None:
+            arguments["id"] = _best(journal, tag)  # which may be another one when it is over
         if arguments.get("id") is not None and (own := journal.experiment(arguments["id"])):
             tag = own.tag
         print(inbox.send(lab, journal, verb, arguments | {"tag": tag}), flush=True)
@@ -215,6 +217,15 @@ def _measured(given: argparse.Namespace, lab: Lab, verb: str, arguments: dict[st
     for line in words.honest(lab, tag, arguments.get("id")):
         print(line)
     return code
+
+
+def _best(journal: Journal, tag: str | None) -> int | None:
+    from cockpit.lab.tree import Tree
+
+    tree = Tree(journal)
+    tree.refresh()
+    best = tree.best(tag) if tag is not None else None
+    return best.id if best is not None else None
 
 
 def by_hand(given: argparse.Namespace) -> int:

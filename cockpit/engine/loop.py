@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cockpit.core.ablating import PROPOSER as ABLATE
 from cockpit.core.applying import ApplyError
 from cockpit.core.confirming import told_count
 from cockpit.core.experiment import Experiment, Run, Status
@@ -417,7 +418,8 @@ def _told(own: Experiment, run: Run, due: Due | None) -> str:
     if due == "audit":
         return f"run {run.number}: {score}, audited before it is kept"
     again = own.status is Status.RUNNING and own.parent is not None
-    return f"run {run.number}: {score}{', once more before it is kept' if again else ''}"
+    why = " before it is decided" if own.proposer == ABLATE else " before it is kept"
+    return f"run {run.number}: {score}{f', once more{why}' if again else ''}"
 
 
 def _verdict_of(own: Experiment) -> str:
