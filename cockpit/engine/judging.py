@@ -241,6 +241,8 @@ class Judging:
                 gain=verdict.facts["gain"],
                 gain_error=verdict.facts["gain_error"],
             )
+        if verdict.event is not Event.RETURN:
+            self.rule.take_back(own.id)
         self._unwritten.add(own.id)
 
     def refuse(self, experiment: Experiment, reason: str) -> Experiment:

@@ -82,6 +82,12 @@ class Rule:
         if own.parent is not None:
             self._journal.want(own.parent, "verdict", wish_for(own.id), BY_RULE)
 
+    def take_back(self, number: int) -> None:
+        """Take back the runs of its base that an experiment with a verdict needs no more."""
+        for wish in self._journal.wishes(wish_for(number)):
+            if wish.run is None:
+                self._journal.unwant(wish.id)
+
     def calibrate(self, tag: str) -> None:
         """Ask for the runs that a baseline with a verdict still lacks to what is wanted of it."""
         baseline = self._tree.baseline(tag)
