@@ -99,11 +99,16 @@ class Effects:
 
     def after(self, change: float, error: float) -> "Effects":
         """Return what is known after one more result, change and error in units of the noise."""
-        parts = self.parts(change, error, 1.0)
-        whole = sum(part.weight for part in parts)
+        counts = self.counts
+        weights = [counts[0] * _density(change, error)]
+        weights += [
+            count * _likelihood(side, width, change, error)
+            for count, (side, width) in zip(counts[1:], _SIDES, strict=True)
+        ]
+        whole = sum(weights)
         if whole <= 0.0:
             return self
-        learned = [c + part.weight / whole for c, part in zip(self.learned, parts, strict=True)]
+        learned = [c + weight / whole for c, weight in zip(self.learned, weights, strict=True)]
         forgotten = min(1.0, MEMORY / sum(learned))
         return Effects(tuple(count * forgotten for count in learned))
 
@@ -126,12 +131,18 @@ def _half_normal(side: float, width: float, change: float, error: float, share: 
     spread = width * error / math.sqrt(both)
     z = side * middle / spread
     inside = normal_cdf(z)
-    weight = share * 2.0 * _density(change, math.sqrt(both)) * inside
+    weight = share * _likelihood(side, width, change, error)
     # The mean of a normal variable beyond zero; far in the tail it comes close to -1/z.
     ratio = math.exp(-0.5 * z * z) / SQRT_2PI / inside if z > -30.0 else -z + 1.0 / -z
     mean = side * spread * (z + ratio)
     variance = spread * spread * max(0.0, 1.0 - ratio * (z + ratio))
     return Part(weight, mean, variance)
+
+
+def _likelihood(side: float, width: float, change: float, error: float) -> float:
+    """Return the density of a measurement where the effect comes from one side."""
+    both = math.sqrt(width * width + error * error)
+    return 2.0 * _density(change, both) * normal_cdf(side * change * width / (error * both))
 
 
 def _density(value: float, sigma: float) -> float:
