@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cockpit.core.constraints import named_metrics
+from cockpit.core.curve import HALF_LIFE_SHARE, lead
 from cockpit.core.experiment import Experiment, Run
 from cockpit.core.noise import Noise
 from cockpit.core.tree import delta
@@ -69,7 +70,7 @@ def figure_lines(details: Details, noise: Noise, width: int) -> list[Line]:
         spans.append((f"predicted {signed(expected)}", "muted"))
     lines = packed(spans, width)
     lines += packed(_sides(own, parent), width)
-    if parent is not None and (beside := _beside(own, parent)):
+    if parent is not None and (beside := [*_beside(own, parent), *_pace(details)]):
         lines += packed(beside, width)
     return [*lines, ()]
 
@@ -92,6 +93,19 @@ def _beside(own: Experiment, parent: Experiment) -> list[Span]:
     if memory and base_memory:
         spans.append((f"memory {_share(memory / base_memory - 1)}", "muted"))
     return spans
+
+
+def _pace(details: Details) -> list[Span]:
+    """Return how far the curve lies from its base's where both end."""
+    if not details.curve or not details.parent_curve:
+        return []
+    end = min(details.curve[-1][0], details.parent_curve[-1][0])
+    found = lead(details.curve, details.parent_curve, HALF_LIFE_SHARE * end)
+    if found is None:
+        return []
+    seconds, over = found
+    side = "below" if over < 0 else "above"
+    return [(f"training loss {abs(over):.3f} {side} its base's at {clock(seconds)}", "muted")]
 
 
 def _speed(runs: Sequence[Run]) -> float | None:

@@ -56,7 +56,7 @@ def entries(snapshot: Snapshot, selected: Experiment | None) -> list[Entry]:
 
 
 def _of(snapshot: Snapshot, own: Experiment, act: Act) -> Entry:
-    label = f"#{own.id} {clean(own.title, 60)}: {act.does}"
+    label = f"#{own.id} {act.does} · {clean(own.title, 60)}"
     why, wish = acts.why_not(snapshot, own, act.verb), Do(act.verb, own.id)
     return Entry(label, act.key, why, wish, f"{act.verb} {act.label}")
 

@@ -14,8 +14,8 @@ from cockpit.ui.words import ago
 
 COLUMNS = (
     ("P(better)", 10, 0),
-    ("honest gain", 16, 40),
-    ("gain", 9, 66),
+    ("honest gain", 18, 40),
+    ("gain", 9, 68),
     ("runs", 7, 60),
     ("age", 6, 72),
 )

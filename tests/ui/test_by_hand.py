@@ -61,7 +61,7 @@ async def test_what_waits_is_shown_most_valuable_first_with_all_it_takes(
             shown = picture(pilot.app)
     assert "Yours to decide  2 · noise ±0.0" in shown
     assert shown.index("#5 unembedding lr") < shown.index("#3 rope base 200k")
-    assert "0.60 −0.0040 ±0.0006  −0.0100" in shown
+    assert "0.60   −0.0040 ±0.0006  −0.0100" in shown
     assert "It sees few gradients." in shown
     assert "honest −0.0040 ±0.0006   P(better) 0.60" in shown
 

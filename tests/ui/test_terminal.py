@@ -132,6 +132,45 @@ def test_leaving_restores_the_terminal_and_says_that_the_night_goes_on(
     assert termios.tcgetattr(shown.slave)[:4] == shown.before[:4]
 
 
+def test_an_editor_has_the_terminal_and_the_screen_has_it_back(
+    night: Any, tmp_path: Any, terminal: Callable[..., Terminal], wait_until: Callable[..., Any]
+) -> None:
+    night.a_few()
+    night.write_metrics(1, 1, [])
+    (night.lab.run_directory(1, 1) / "train.py").write_text("LR = 0.02\n")
+    editor = tmp_path / "editor.sh"
+    # What an editor does: it takes the terminal as it finds it, and asks it something.
+    editor.write_text(
+        '#!/bin/sh\nstty -a > "$0.stty"\nprintf "EDITING "\nread line\n'
+        'sed -i "s/0.02/$line/" "$1"\n'
+    )
+    editor.chmod(0o755)
+    with night.alive():
+        shown = terminal(EDITOR=str(editor))
+        wait_until(lambda: "halve the batch" in shown.shown, 20, "the history")
+        shown.type("e")
+        wait_until(lambda: "EDITING" in shown.shown, 10, "the editor")
+        shown.type("0.05\n")
+        wait_until(lambda: "What does your change of #1 do?" in shown.shown, 10, "the question")
+        assert " icanon" in editor.with_name("editor.sh.stty").read_text()
+        assert "LR 0.02 → 0.05" in shown.shown
+        assert "halve the batch" in shown.shown, "the panes are drawn again"
+        shown.type("\r")
+        wait_until(night.journal.waiting_commands, 10, "the command")
+        (command,) = night.journal.waiting_commands()
+        assert command.verb == "experiment"
+        assert command.arguments == {
+            "title": "LR 0.02 → 0.05",
+            "train_py": "LR = 0.05\n",
+            "base": 1,
+        }
+        night.journal.answer(command.id, "done", "#5 is queued, first, on the base #1")
+        wait_until(lambda: "#5 is queued, first" in shown.shown, 10, "the outcome")
+        shown.type("q")
+        wait_until(lambda: shown.process.poll() is not None, 10, "the end")
+    assert termios.tcgetattr(shown.slave)[:4] == shown.before[:4]
+
+
 def test_sigterm_restores_the_terminal(
     night: Any, terminal: Callable[..., Terminal], wait_until: Callable[..., Any]
 ) -> None:

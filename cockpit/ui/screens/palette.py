@@ -114,9 +114,9 @@ class _Entries(LineView):
         room = max(8, width - KEY_CELLS)
         if entry.why is None:
             return ((fit(f" {key}", KEY_CELLS), "live"), (fit(clean(entry.label, 200), room), ""))
-        half = min(room // 2, len(entry.why) + 3)
-        why = fit(f" · {clean(entry.why, 200)}", half)
-        label = fit(clean(entry.label, 200), room - half)
+        cells = min(room * 2 // 3, len(entry.why) + 3)
+        why = fit(f" · {clean(entry.why, 200)}", cells)
+        label = fit(clean(entry.label, 200), room - cells)
         return ((fit(f" {key}", KEY_CELLS), "muted"), (label, "muted"), (why, "warning"))
 
     def line_style(self, index: int) -> Style | None:
