@@ -20,6 +20,10 @@ LEARNED_FROM = 600
 COUNTED = (Status.KEPT, Status.DISCARDED, Status.BORDERLINE)
 """Verdicts that tell what a change did."""
 
+PRUNED_AS = (6.0, 2.0)
+"""Change and error, in units of the noise, that a run without a score counts as which was stopped
+because it lay hopelessly above its base: without it, harm would be thought rare."""
+
 CUDA_SIGMA = 0.0007
 """Another seed on an H100, 50M parameters, 300 s (upstream's)."""
 OTHER_SIGMA = 0.015
@@ -78,12 +82,15 @@ class Reckoning:
             (
                 e
                 for e in self.experiments.values()
-                if e.status in COUNTED and e.scores and e.proposer != ABLATE  # no ideas
+                if e.status in COUNTED and (e.scores or _is_pruned(e)) and e.proposer != ABLATE
             ),
             key=lambda e: (e.decided_at or 0.0, e.id),
         )
         bases: dict[int, Belief | None] = {}
         for own in measured[-LEARNED_FROM:]:
+            if not own.scores:
+                told = told.after(*PRUNED_AS)
+                continue
             base = self._along(own.parent, told, bases) if own.parent is not None else None
             if base is not None and own.val_bpb is not None:
                 error = (base.share + 1 / len(own.scores)) ** 0.5
@@ -180,3 +187,7 @@ class Reckoning:
             if n not in followed and (belief := self.belief(n)) is not None
         ]
         return self.experiments[min(found)[1]] if found else None
+
+
+def _is_pruned(own: Experiment) -> bool:
+    return any(run.state == "pruned" for run in own.runs)

@@ -113,3 +113,9 @@ def test_what_leaves_changes_out_teaches_nothing_about_ideas() -> None:
     assert reckoning(*rows, *variants).effects.counts == pytest.approx(
         reckoning(*rows).effects.counts, rel=0.01
     )
+
+
+def test_what_was_stopped_early_counts_as_harm() -> None:
+    pruned = Run(1, 1, 1, "s", 0, "pruned", 0.0)
+    rows = [replace(make(n, 0, DISCARDED), runs=(pruned,)) for n in range(1, 30)]
+    assert reckoning(BASELINE, *rows).effects.shares[2] > Effects().shares[2]
