@@ -44,6 +44,8 @@ class Family:
     failed: int
     """Crashed or invalid."""
     measured: int
+    honest: int
+    """Measured ones that the rule has an honest gain of; of the others it is the measured one."""
     gain: float
     """Sum of the gains of what is kept and sound; negative is better."""
     best: int | None
@@ -118,6 +120,7 @@ def _family(
         kept=len(kept),
         failed=sum(e.status in (Status.CRASHED, Status.INVALID) for e in own),
         measured=len(measured),
+        honest=sum(e.gain is not None for e in own if e.id in gains),
         gain=sum(won.values()),
         best=min(won, key=lambda number: (won[number], number)) if won else None,
         first=_half(measured[:middle]) if len(measured) >= 2 * LEAST_HALF else None,

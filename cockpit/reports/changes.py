@@ -111,7 +111,13 @@ def failed(report: NightReport) -> Section | None:
         (kind.kind, f"{kind.count:,}", named(kind.examples, titles)) for kind in report.crashes
     )
     worse = tuple(
-        (f"#{own.id}", _titled(own), change(own.raw, own.raw_error), _by(own))
+        (
+            f"#{own.id}",
+            _titled(own),
+            change(own.raw, own.raw_error),
+            change(own.gain, own.gain_error),
+            _by(own),
+        )
         for own in report.worse[:MOST_WORSE]
     )
     invalid = tuple(
@@ -121,7 +127,7 @@ def failed(report: NightReport) -> Section | None:
     tables = (
         Table(("crashed", ">how often", "the newest"), crashed),
         Table(
-            (">#", "clearly worse", ">measured", "proposed by"),
+            (">#", "clearly worse", ">measured", ">honest", "proposed by"),
             worse,
             len(report.worse) - len(worse),
         ),
@@ -134,4 +140,6 @@ def failed(report: NightReport) -> Section | None:
         f"{counted(count, 'crash').replace('crashs', 'crashes')}, {len(report.worse):,} clearly "
         f"worse than their parent, {len(report.invalid):,} invalid."
     )
-    return Section("failed", "What failed", lead, tuple(table for table in tables if table.rows))
+    return Section(
+        "failed", "What failed", lead, tuple(table.filled for table in tables if table.rows)
+    )

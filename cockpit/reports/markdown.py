@@ -3,11 +3,12 @@
 import re
 import unicodedata
 
+from cockpit.core.quoting import one_line
 from cockpit.reports.telling import Bar, Cell, Commands, Section, Table, Titled, Told
 
 BAR_CHARACTERS = 16
-WIDEST = 64
-"""Characters up to which a column is padded."""
+TITLE_CHARACTERS = 56
+"""Of a title in a table; where it is cut, the list below has all of it."""
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 _BEGINNING = re.compile(r"^(?:(\d+)(?=[.)])|(?=[#+=-]))")
 
@@ -55,10 +56,7 @@ def _section(section: Section) -> str:
 def _table(table: Table) -> str:
     heads = [column.removeprefix(">") for column in table.columns]
     rows = [[_cell(cell) for cell in row] for row in table.rows]
-    widths = [
-        min(WIDEST, max(_width(cell) for cell in column))
-        for column in zip(heads, *rows, strict=True)
-    ]
+    widths = [max(map(_width, column)) for column in zip(heads, *rows, strict=True)]
     right = [column.startswith(">") for column in table.columns]
     rule = [
         "-" * (max(3, width) - 1) + (":" if is_right else "-")
@@ -66,27 +64,29 @@ def _table(table: Table) -> str:
     ]
     lines = [_line(row, widths, right) for row in (heads, rule, *rows)]
     details = [
-        f"- {_name(row)}{escaped(cell.detail)}"
+        f"- {_name(row, cell)}{escaped(cell.detail)}"
         for row in table.rows
         for cell in row
-        if isinstance(cell, Titled) and cell.detail
+        if isinstance(cell, Titled) and (cell.detail or cell.title != _cut(cell))
     ]
     more = [f"… and {table.more:,} more", ""] if table.more else []
     return "\n".join([*lines, "", *more, *details, *([""] if details else [])])
 
 
-def _name(row: tuple[Cell, ...]) -> str:
-    """Return what a detail below a table is about: the first cell, if that is a number."""
-    first = row[0]
-    if isinstance(first, str) and first.startswith("#"):
-        return f"{first}: "
-    titled = next(cell for cell in row if isinstance(cell, Titled))
-    return f"{escaped(titled.title)}: "
+def _name(row: tuple[Cell, ...], cell: Titled) -> str:
+    """Return what an item below a table is about: its number, and a title that was cut."""
+    number = row[0] if isinstance(row[0], str) and row[0].startswith("#") else ""
+    name = escaped(cell.title) if not number or cell.title != _cut(cell) else ""
+    return f"{number} {name}".strip() + (": " if cell.detail else "")
+
+
+def _cut(cell: Titled) -> str:
+    return one_line(cell.title, TITLE_CHARACTERS)
 
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Titled):
-        return escaped(cell.title) + (f" ({escaped(cell.mark)})" if cell.mark else "")
+        return escaped(_cut(cell)) + (f" ({escaped(cell.mark)})" if cell.mark else "")
     if isinstance(cell, Bar):
         filled = round(max(0.0, min(1.0, cell.share)) * BAR_CHARACTERS)
         return f"{'█' * filled}{'·' * (BAR_CHARACTERS - filled)} {escaped(cell.text)}"

@@ -52,14 +52,16 @@ def families(report: NightReport) -> Section | None:
         ),
         rows,
     )
-    honest = any(own.gain is not None for own in report.kept)
+    honest = sum(family.honest for family in report.families)
+    measured = sum(family.measured for family in report.families)
+    kind = "honest" if honest == measured else "honest, or else measured," if honest else "measured"
     return Section(
         "families",
         "Families of changes",
         "What was tried in each area, and what it brought: is there more to find?",
         (table,),
-        f"The last column is the mean {'honest' if honest else 'measured'} change of all that was "
-        "measured in a family, first half against second half tried. Level: the noise does not "
+        f"The last column is the mean {kind} change of all that was measured "
+        "in a family, first half against second half tried. Level: the noise does not "
         "tell the halves apart (less than two standard errors).",
     )
 
