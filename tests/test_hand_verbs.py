@@ -57,19 +57,6 @@ def test_of_two_that_decide_at_once_the_second_is_told_who_was_first(hands: Hand
     assert len(hands.journal.by_hand()) == 1
 
 
-@pytest.mark.slow
-def test_of_two_that_decide_at_once_in_a_night_the_second_is_told_who_was_first(
-    measured: Path,  # noqa: F811
-    wait_until: Callable[..., Any],
-) -> None:
-    journal = EngineJournal(Lab(measured).journal)
-    journal.decide(1, Status.BORDERLINE, Verdict(Event.ASK, "neither a gain nor none"))
-    journal.close()
-    assert cockpit(measured, "start").returncode == 0
-    wait_until(lambda: json.loads(cockpit(measured, "queue", "--json").stdout)["running"], 60)
-    one_is_told_who_was_first(at_once(measured, ("accept", "1"), ("reject", "1")), 1)
-
-
 def test_the_queue_says_what_is_next_and_what_waits_for_a_person(hands: Hands) -> None:
     parent = hands.measured(Status.KEPT, 60, 1.9)
     child = hands.measured(Status.KEPT, 61, 1.8, parent)
@@ -167,3 +154,16 @@ def test_nothing_to_try_is_wrong_usage(hands: Hands) -> None:
     assert cockpit(hands.lab.root, "try").returncode == 2
     assert cockpit(hands.lab.root, "accept", "77").returncode == 3
     assert cockpit(hands.lab.root, "branch", "worst").returncode == 2
+
+
+@pytest.mark.slow
+def test_of_two_that_decide_at_once_in_a_night_the_second_is_told_who_was_first(
+    measured: Path,  # noqa: F811
+    wait_until: Callable[..., Any],
+) -> None:
+    journal = EngineJournal(Lab(measured).journal)
+    journal.decide(1, Status.BORDERLINE, Verdict(Event.ASK, "neither a gain nor none"))
+    journal.close()
+    assert cockpit(measured, "start").returncode == 0
+    wait_until(lambda: json.loads(cockpit(measured, "queue", "--json").stdout)["running"], 60)
+    one_is_told_who_was_first(at_once(measured, ("accept", "1"), ("reject", "1")), 1)

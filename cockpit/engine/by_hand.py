@@ -74,11 +74,11 @@ class ByHand:
             return self.replicate(own.id, author)
         try:
             text = self._texts.on_base(self._change_again(own))
+            told = f"#{own.id} once more"
+            hypothesis = f"{told}: {own.hypothesis}" if own.hypothesis else told
+            new = self._queue(text, own.title, hypothesis, author, again=own.id)
         except DecisionError as error:
             raise DecisionError(f"#{own.id} can't be tried again: {error}") from error
-        told = f"#{own.id} once more"
-        hypothesis = f"{told}: {own.hypothesis}" if own.hypothesis else told
-        new = self._queue(text, own.title, hypothesis, author, again=own.id)
         return f"#{own.id} is queued again as #{new}, first, on the base #{text.base.id}"
 
     def _change_again(self, own: Experiment) -> Proposal:

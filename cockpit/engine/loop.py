@@ -231,11 +231,15 @@ class Loop:
         With `requeue` they get no verdict, and wait at the end of the queue.
         """
         busy = [slot for slot in self.slots if slot.run is not None]
+        ending = [slot.stopped_because for slot in busy if slot.stopped_because is not None]
+        busy = [slot for slot in busy if slot.stopped_because is None]
+        if not busy and ending:
+            raise RefusedError(f"the run under way is being ended already: {ending[0]}")
+        if not busy:
+            raise RefusedError("nothing runs at the moment")
         for slot in busy:
             slot.stop(f"{REQUEUED if requeue else SKIPPED}{author}")
         numbers = ", ".join(f"#{slot.run.experiment}" for slot in busy if slot.run)
-        if not busy:
-            raise RefusedError("nothing runs at the moment")
         return f"{numbers} {'goes to the end of the queue' if requeue else 'ends here'}"
 
     def finish(self, author: str, number: int) -> str:
