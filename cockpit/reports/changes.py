@@ -49,7 +49,7 @@ def waiting(report: NightReport) -> Section | None:
     count = len(report.waiting)
     lead = (
         f"{counted(count, 'experiment')} {'is' if count == 1 else 'are'} neither a clear win nor a "
-        "clear loss. The night went on without them; the likeliest stands first."
+        "clear loss. The night went on without them; the most valuable stands first."
     )
     return Section("yours", "Yours to decide", lead, (table.filled,))
 

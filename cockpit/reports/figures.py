@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from cockpit.core.awaiting import awaiting
 from cockpit.core.experiment import VERDICTS, Status
 from cockpit.core.failures import clearly_worse, crashes
 from cockpit.core.families import families
@@ -11,6 +12,7 @@ from cockpit.core.pairs import pairs
 from cockpit.core.progress import progress
 from cockpit.core.scoreboard import by_proposer
 from cockpit.core.setup import setup_line
+from cockpit.core.tree import delta, sound_ids
 from cockpit.lab.chronicle import NOBODY, Chronicle
 from cockpit.lab.honest import Ablation, ablation, honest
 from cockpit.lab.lab import Lab, NoLabError
@@ -85,7 +87,8 @@ def _report(lab: Lab, journal: Chronicle, tag: Tag) -> NightReport:
     proposals, calls = journal.proposals(tag.name), journal.calls_of(tag.name)
     describe = Describer(own, proposals, noise)
     nights, seconds, ledger, slots = usage.nights(lab, journal, tag.name)
-    waiting = tree.with_status(tag.name, Status.BORDERLINE)
+    deltas = {number: delta(own, e) for number, e in own.items()}
+    waiting = awaiting(own.values(), sound_ids(own), deltas)
     kept = tree.with_status(tag.name, Status.KEPT)
     return NightReport(
         lab=lab.name,
@@ -105,7 +108,7 @@ def _report(lab: Lab, journal: Chronicle, tag: Tag) -> NightReport:
         ablation=ablation(journal, tree, tag.name),
         progress=progress(own, noise, best.id if best else None),
         kept=describe.all(e for e in kept if e.parent is not None),
-        waiting=describe.all(sorted(waiting, key=lambda e: (-(e.probability or 0.0), e.id))),
+        waiting=describe.all(waiting),
         crashes=crashes(own),
         worse=describe.all(own[number] for number in clearly_worse(own, noise)),
         invalid=describe.all(tree.with_status(tag.name, Status.INVALID)),

@@ -33,7 +33,7 @@ def headline(
         sigma_runs=noise.runs,
         ideas=len(judged),
         kept=sum(e.status is Status.KEPT for e in judged),
-        waiting=sum(e.status is Status.BORDERLINE for e in judged),
+        waiting=sum(e.status is Status.BORDERLINE and describe.one(e).sound for e in judged),
         runs=sum(len(e.runs) for e in own.values()),
         nights=nights,
         seconds=seconds,

@@ -149,7 +149,7 @@ class NightReport:
     kept: tuple[Change, ...]
     """In the order in which they were proposed, unsound ones included."""
     waiting: tuple[Change, ...]
-    """Borderline, the likeliest gain first."""
+    """Sound borderline ones, the most valuable first: see `core.awaiting`."""
     crashes: tuple[Crashes, ...]
     worse: tuple[Change, ...]
     """Worse than their parent beyond doubt, the worst first."""
