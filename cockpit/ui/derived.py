@@ -28,8 +28,8 @@ def derived(
     carried = Effects.from_json(tag.options.get("effects")) if tag else None
     known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, put_off)
     best = base = known.best
-    if pinned is not None and pinned in known.experiments:
-        base = known.grown_from(pinned)
+    if tag is not None and pinned is not None and pinned in known.experiments:
+        base = known.grown_from(pinned, tag.pinned_at)
     counts = ideas_by_status(own)
     sound = frozenset(tree.sound_ids(experiments))
     queued = [e for e in own if e.status is Status.QUEUED]
