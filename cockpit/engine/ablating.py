@@ -6,6 +6,7 @@ from typing import Any
 
 from cockpit.core import ablating
 from cockpit.core.ablating import PROPOSER, Change, Without
+from cockpit.core.confirming import FRESH, told_count
 from cockpit.core.edits import difference
 from cockpit.core.experiment import VERDICTS, Experiment, Proposal, Status
 from cockpit.core.queue import front
@@ -58,10 +59,15 @@ class Ablating:
         if not possible:
             raise DecisionError(f"no change can be taken out by itself: {_passed_over(found)}")
         self._queue(tag, [self._variant(line, one) for one in possible])
+        lacking = max(0, ablating.BEST_RUNS - len(line.best.scores))
+        for _ in range(lacking):
+            self._journal.want(line.best.id, FRESH, PROPOSER, author)
         told = (
             f"{len(possible)} of the {len(line.changes)} kept changes of #{line.best.id} are left "
             "out, one at a time, before the next new idea"
         )
+        if lacking:
+            told += f"; first {told_count(lacking)} more of #{line.best.id} itself"
         if len(possible) < len(found):
             told += f"; not {_passed_over(found)}"
         self._journal.add_message("engine", author, told, line.best.id)

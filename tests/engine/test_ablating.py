@@ -85,8 +85,9 @@ def test_a_pass_queues_the_best_without_each_kept_change_before_all_else(desk: D
     faster = desk.changed(deeper, 0.98, MATRIX_LR=0.05)
     assert desk.ask() == (
         f"2 of the 2 kept changes of #{faster} are left out, one at a time, before the next new "
-        "idea"
+        f"idea; first 1 run more of #{faster} itself"
     )
+    assert [(w.experiment, w.purpose) for w in desk.journal.wanted()] == [(faster, "confirm")]
     first, second = (desk.own(number) for number in (faster + 1, faster + 2))
     assert (first.title, second.title) == ("without #1 DEPTH 3", "without #3 MATRIX_LR 0.05")
     assert first.place is not None
