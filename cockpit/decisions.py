@@ -107,8 +107,11 @@ def _queue(lab: Lab, journal: LookingJournal, text: str, title: str, base: int |
 
 
 def _read(path: Path) -> str:
+    from cockpit.core.guard import LARGEST_BYTES
+
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            return file.read(LARGEST_BYTES + 1).decode("utf-8")
     except UnicodeDecodeError as error:
         raise LabError(f"{path} is not UTF-8: {error}") from error
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 GROUPS = (
     ("the night", ("run", "start", "stop", "pause", "resume", "skip", "finish", "status")),
-    ("looking", ("log", "show", "queue", "report", "findings", "score")),
+    ("looking", ("log", "show", "queue", "report", "rejudge", "findings", "score")),
     ("talking to who has the ideas", ("hint", "withdraw", "ask", "try", "key")),
     ("yours to decide", ("accept", "reject", "undo", "note")),
     ("runs by hand", ("replicate", "rerun", "confirm", "ablate")),

@@ -67,6 +67,8 @@ class OwnTexts:
 
         Raises `DecisionError` where it is none, or does not apply.
         """
+        if _is_too_long(train_py):  # before it is compared with anything
+            raise DecisionError(f"guard: {guard.check(train_py)}")
         edits = difference(self._made_from(train_py, origin), train_py)
         if not edits:
             raise DecisionError("it changes nothing: this is the text that it was made from")
@@ -122,6 +124,8 @@ class OwnTexts:
 
     def is_new(self, train_py: str) -> bool:
         """Tell whether a text of the working tree is one that was never tried, and whole."""
+        if _is_too_long(train_py):
+            return False
         try:
             ast.parse(train_py)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -145,6 +149,10 @@ class OwnTexts:
                 if _leaves_it_to_the_preset(text):
                     return text
         return None
+
+
+def _is_too_long(train_py: str) -> bool:
+    return len(train_py.encode(errors="surrogatepass")) > guard.LARGEST_BYTES
 
 
 def _moved(old: str, new: str) -> dict[str, Value] | None:

@@ -4,6 +4,7 @@ Once for each text, also one that was written while no engine ran; never for one
 experiment has already, such as after `cockpit apply`.
 """
 
+from cockpit.core.guard import LARGEST_BYTES
 from cockpit.engine.file_watch import FileWatch
 from cockpit.engine.known import blob_of
 from cockpit.engine.outcomes import DecisionError
@@ -11,9 +12,6 @@ from cockpit.engine.own_texts import OwnTexts
 from cockpit.lab.lab import Lab
 from cockpit.lab.repo import TRAIN_PY
 from cockpit.lab.tree import Tree
-
-LARGEST_BYTES = 1 << 20
-"""What is larger is no train.py."""
 
 
 class TrainWatch:
@@ -49,7 +47,7 @@ class TrainWatch:
     def _read(self) -> str | None:
         try:
             with self._path.open("rb") as file:
-                return file.read(LARGEST_BYTES).decode("utf-8")
+                return file.read(LARGEST_BYTES + 1).decode("utf-8")
         except (OSError, UnicodeDecodeError):
             return None
 

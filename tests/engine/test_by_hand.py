@@ -409,6 +409,7 @@ def test_what_was_edited_from_an_older_base_is_its_change_and_not_its_text(lab: 
         (TEXT, "it changes nothing"),
         (TEXT + "import os\n", "guard: "),
         (TEXT + "def (:\n", "guard: "),
+        (TEXT + "# more\n" * 10_000, "guard: train.py has 7"),
         (" ", "needs the text"),
     ],
 )
