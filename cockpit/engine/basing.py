@@ -5,7 +5,7 @@ that is not kept is unsound until it is.
 """
 
 from cockpit.core.experiment import Event, Experiment, Status, Verdict
-from cockpit.engine.outcomes import DecisionError, Outcomes
+from cockpit.engine.outcomes import DecisionError, Outcomes, told
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -29,16 +29,26 @@ class Basing:
             raise DecisionError(f"#{own.id} can't be the base: {why}")
         if own.id == pinned:
             return f"#{own.id} is pinned already{self._outcomes.settled(own)}"
+        until_now = self._until_now(pinned)
         self._pin(own, pinned, own.id, "made the base by hand", author)
-        return f"#{own.id}: made the base by hand{self._outcomes.settled(own)}{self._growth(own)}"
+        became = f"{self._outcomes.settled(own)}{self._growth(own)}"
+        return f"#{own.id}: made the base by hand{until_now}{became}"
 
     def _give_back(self, tag: str, pinned: int | None, author: str) -> str:
         if pinned is None:
             best = self._tree.best(tag)
             return f"no base is pinned: it is the best{f', #{best.id}' if best else ''}"
-        own = self._outcomes.known(pinned)
+        own, until_now = self._outcomes.known(pinned), self._until_now(pinned)
         self._pin(own, pinned, None, "not the base by hand any more", author)
-        return f"the base is the best again{self._outcomes.settled(own)}"
+        return f"the base is the best again{until_now}{self._outcomes.settled(own)}"
+
+    def _until_now(self, pinned: int | None) -> str:
+        """Return whose choice comes to its end, in words: two people may choose at once."""
+        chosen = (
+            e for e in self._journal.by_hand() if e.event == Event.BRANCH and e.experiment == pinned
+        )
+        last = next(reversed(list(chosen)), None)
+        return f" (until now #{pinned}: {told(last)})" if last is not None else ""
 
     def _pin(
         self, own: Experiment, before: int | None, after: int | None, reason: str, author: str
