@@ -41,7 +41,7 @@ class DeskApp(ThemedApp):
 
     def tell(self, outcome: Outcome) -> None:
         """Show what became of a command."""
-        self.say(outcome.text if outcome.done else f"! {outcome.text}", good=outcome.done)
+        self.say(self.doing.answered(outcome), good=outcome.done)
 
     @work
     async def drop_command(self, verb: str, arguments: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from cockpit.ui.beginning import next_night
 from cockpit.ui.editing import Edited, EditError, environment, suggested_title
 from cockpit.ui.messages import ShowPage
 from cockpit.ui.screens.confirm import begin_question, skip_question
-from cockpit.ui.snapshot import Snapshot
+from cockpit.ui.snapshot import Outcome, Snapshot
 from cockpit.ui.text import clean
 from cockpit.ui.wishes import why_not as why_not_wish
 
@@ -78,6 +78,8 @@ class Doing:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._sent: list[Edited] = []
+        """Texts of one's own that have no answer yet."""
 
     def do(self, verb: str, number: int) -> None:
         """Do one of `acts.ACTS` to an experiment."""
@@ -183,5 +185,16 @@ class Doing:
         )
 
     def _queue(self, base: int, text: str, edited: Edited, title: str) -> None:
-        edited.forget()
+        self._sent.append(edited)
         self.send("experiment", {"title": title, "train_py": text, "base": base})
+
+    def answered(self, outcome: Outcome) -> str:
+        """Return what is to be said of an outcome: nobody's text is lost where it is refused."""
+        told = outcome.text if outcome.done else f"! {outcome.text}"
+        if outcome.verb != "experiment" or not self._sent:
+            return told
+        edited = self._sent.pop(0)
+        if outcome.done:
+            edited.forget()
+            return told
+        return f"{told} (your text is in {edited.path})"

@@ -77,7 +77,7 @@ def suggested_title(before: str, after: str) -> str:
     changes = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
     lines = [line for line in list(changes)[2:] if line[:1] in "+-"]
     added = sum(line[0] == "+" for line in lines)
-    return f"by hand: {added} lines added, {len(lines) - added} removed"
+    return f"by hand: +{added} −{len(lines) - added} lines"
 
 
 def environment() -> Mapping[str, str]:

@@ -64,7 +64,7 @@ def test_visual_comes_before_editor_and_vi_is_always_there() -> None:
     [
         (TEXT.replace("0.03 ", "0.04 "), "LR 0.03 → 0.04"),
         (TEXT.replace("= 4", "= 8").replace("0.03 ", "0.1 "), "LR 0.03 → 0.1, DEPTH 4 → 8"),
-        (TEXT.replace("pass", "return\n    pass"), "by hand: 1 lines added, 0 removed"),
+        (TEXT.replace("pass", "return\n    pass"), "by hand: +1 −0 lines"),
     ],
 )
 def test_a_change_has_a_name_to_begin_with(after: str, title: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -12,6 +13,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -164,8 +166,13 @@ def test_an_editor_has_the_terminal_and_the_screen_has_it_back(
             "train_py": "LR = 0.05\n",
             "base": 1,
         }
-        night.journal.answer(command.id, "done", "#5 is queued, first, on the base #1")
-        wait_until(lambda: "#5 is queued, first" in shown.shown, 10, "the outcome")
+        told = "guard: line 1: this is no Python, and there is more to be said than one line holds"
+        night.journal.answer(command.id, "refused", told)
+        wait_until(lambda: "! guard: line 1" in shown.shown, 10, "the outcome")
+        where = re.compile(r"your\s+text\s+is\s+in\s+(\S+)\)")
+        kept = wait_until(lambda: where.search(shown.shown), 10, "where the text is")
+        assert Path(kept[1]).read_text() == "LR = 0.05\n"
+        Path(kept[1]).unlink()
         shown.type("q")
         wait_until(lambda: shown.process.poll() is not None, 10, "the end")
     assert termios.tcgetattr(shown.slave)[:4] == shown.before[:4]

@@ -4,8 +4,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from cockpit.ui.lines import TextLines
-from cockpit.ui.text import Line, Span, clean, width_of
+from cockpit.ui.text import Span, clean, width_of, wrap
 
+SAID_LINES = 3
+"""So many lines an answer may take: a reason must be read to its end."""
 SAY_SECONDS = 8.0
 """An outcome stays this long; a refusal twice as long."""
 LAST = ("?", "q", "esc")
@@ -21,7 +23,8 @@ class KeyLine(TextLines):
 
     def __init__(self) -> None:
         super().__init__()
-        self._saying: Line | None = None
+        self._saying: tuple[str, str] | None = None
+        """A text and its palette key."""
         self._timer: Timer | None = None
 
     def on_mount(self) -> None:
@@ -34,7 +37,7 @@ class KeyLine(TextLines):
 
     def say(self, text: str, *, good: bool) -> None:
         """Show what became of something, for a while."""
-        self._saying = ((" ", ""), (clean(text, 400), "live" if good else "error"))
+        self._saying = clean(text, 400), "live" if good else "error"
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(SAY_SECONDS * (1 if good else 2), self._said)
@@ -49,8 +52,12 @@ class KeyLine(TextLines):
     def relayout(self) -> None:
         """Fill the width with as many keys as it holds; help and leaving are never left out."""
         if self._saying is not None:
-            self._lines = [self._saying]
+            text, key = self._saying
+            lines = wrap(text, max(8, self.line_width - 2))[:SAID_LINES]
+            self._lines = [((" ", ""), (line, key)) for line in lines]
+            self.styles.height = len(lines)
             return
+        self.styles.height = 1
         shown: list[tuple[Span, ...]] = []
         for active in self.screen.active_bindings.values():
             binding = active.binding
