@@ -180,12 +180,10 @@ class Reckoning:
         return self._lowest(grown) or self.experiments[pinned]
 
     def _lowest(self, numbers: set[int]) -> Experiment | None:
-        followed = {self.experiments[n].parent for n in numbers}
-        found = [
-            (belief.mean, n)
-            for n in numbers
-            if n not in followed and (belief := self.belief(n)) is not None
-        ]
+        leaves = numbers - {self.experiments[n].parent for n in numbers}
+        if len(leaves) == 1:  # one line of kept ones, as mostly: no belief is needed
+            return self.experiments[leaves.pop()]
+        found = [(belief.mean, n) for n in leaves if (belief := self.belief(n)) is not None]
         return self.experiments[min(found)[1]] if found else None
 
 
