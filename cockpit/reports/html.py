@@ -98,7 +98,9 @@ def _cell(cell: Cell) -> str:
     if isinstance(cell, Titled):
         mark = f' <em class="mark">{escape(cell.mark)}</em>' if cell.mark else ""
         small = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
-        return f'<div class="titled"><b>{escape(cell.title)}</b>{mark}{small}</div>'
+        # The name of a constant may break after a part of it.
+        name = escape(cell.title).replace("_", "_<wbr>")
+        return f'<div class="titled"><b>{name}</b>{mark}{small}</div>'
     if isinstance(cell, Bar):
         width = max(0.0, min(1.0, cell.share)) * 100
         return (
