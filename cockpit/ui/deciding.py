@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cockpit.core.experiment import TRANSITIONS, Event, Experiment, Status
 from cockpit.core.tree import delta
+from cockpit.ui.text import signed
 from cockpit.ui.words import status_word
 
 EVENTS = {"accept": Event.ACCEPT, "reject": Event.REJECT}
@@ -35,6 +36,14 @@ def why_not(experiment: Experiment, verb: str) -> str | None:
     return None
 
 
+def _honest(experiment: Experiment) -> str:
+    """Return what the rule makes of a measured change, in brackets; empty where it is not known."""
+    gain, error, chance = experiment.gain, experiment.gain_error, experiment.probability
+    if gain is None or error is None or chance is None:
+        return ""
+    return f" (honest {signed(gain)} ±{error:.4f}, P(better) {chance:.2f})"
+
+
 def question(experiments: Mapping[int, Experiment], number: int, verb: str) -> str | None:
     """Return what is asked before a verdict is turned around; None where it is the person's."""
     experiment = experiments[number]
@@ -47,7 +56,7 @@ def question(experiments: Mapping[int, Experiment], number: int, verb: str) -> s
         told = f"#{number} is as good as its base"
     else:
         told = f"#{number} is {'worse' if change > 0 else 'better'} than its base by "
-        told += f"{abs(change):.4f}"
+        told += f"{abs(change):.4f}{_honest(experiment)}"
     asked = f"{told}. {KEEP[verb]} it all the same?"
     if verb == "reject" and any(e.parent == number for e in experiments.values()):
         asked += " What grew from it is unsound then."

@@ -3,6 +3,7 @@
 import time
 
 from cockpit.core.experiment import Status
+from cockpit.ui.figure_lines import noise_word
 from cockpit.ui.snapshot import Snapshot
 from cockpit.ui.text import Line, Span, bpb, clean, clock, signed, wrap
 from cockpit.ui.words import ideas_word, idle_word, status_word
@@ -45,12 +46,13 @@ def _how(state: str) -> Span:
 
 def _summary(snapshot: Snapshot, width: int) -> list[Line]:
     counts, best, gain = snapshot.counts or {}, snapshot.best, snapshot.gain
+    noise = snapshot.noise
     told = [ideas_word(snapshot)]
     told += [f"{counts[key]} {status_word(key)}" for key in Status if counts.get(key)]
     lines: list[Line] = [(), *_paragraphs([("  ".join(told), "muted")], width)]
     if best is not None:
         score = f"#{best.id} {bpb(best.val_bpb)}" + (f" {signed(gain)}" if gain is not None else "")
-        lines.append((("best ", "muted"), (score, "best")))
+        lines.append((("best ", "muted"), (score, "best"), (f"  {noise_word(noise)}", "muted")))
     seconds: dict[str, float] = {}
     for slot in (snapshot.slots or {}).values():
         for name, value in slot.seconds.items():

@@ -25,7 +25,9 @@ class Kept:
     id: int
     title: str
     gain: float | None
-    """val_bpb minus its base's."""
+    """The honest change of val_bpb against its base, else the measured one."""
+    error: float | None = None
+    """Standard deviation of the honest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,15 @@ def _past(
         reason=night.reason,
         ideas=with_verdict(counts),
         counts=tuple((status, counts[status]) for status in Status if counts[status]),
-        kept=tuple(Kept(e.id, e.title, delta(experiments, e)) for e in kept),
+        kept=tuple(_kept(experiments, e) for e in kept),
         crashed=tuple(e.id for e in own if e.status is Status.CRASHED),
         best=min((e.val_bpb for e in kept if e.val_bpb is not None), default=None),
         hints=hints,
         exchanges=exchanges,
         dollars=cost,
     )
+
+
+def _kept(experiments: Mapping[int, Experiment], own: Experiment) -> Kept:
+    gain = own.gain if own.gain is not None else delta(experiments, own)
+    return Kept(own.id, own.title, gain, own.gain_error)

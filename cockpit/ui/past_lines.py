@@ -20,7 +20,7 @@ def past_lines(past: PastNight, width: int) -> list[Line]:
     """Return the block of a night that is over."""
     lines: list[Line] = [((line, "heading"),) for line in wrap(_head(past), max(8, width))]
     kept, more = _largest(past.kept)
-    told = [f"#{k.id} {clean(k.title, 80)} {signed(k.gain)}" for k in kept]
+    told = [f"#{k.id} {clean(k.title, 80)} {_gain(k)}" for k in kept]
     lines += _facts("kept", [*told, *_more(more)], width, "kept")
     crashed = ", ".join(f"#{number}" for number in past.crashed[-SAID_SHOWN:])
     crashes = [" ".join([crashed, *_more(len(past.crashed) - SAID_SHOWN)])] if crashed else []
@@ -50,6 +50,10 @@ def _largest(kept: Sequence[Kept]) -> tuple[list[Kept], int]:
     """Return those with the largest gain in the order in which they came, and how many more."""
     by_gain = sorted(kept, key=lambda k: k.gain if k.gain is not None else 0.0)[:KEPT_SHOWN]
     return sorted(by_gain, key=lambda k: k.id), len(kept) - len(by_gain)
+
+
+def _gain(kept: Kept) -> str:
+    return signed(kept.gain) + (f" ±{kept.error:.4f}" if kept.error is not None else "")
 
 
 def _shown(told: list[str]) -> list[str]:

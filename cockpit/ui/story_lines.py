@@ -104,16 +104,20 @@ def _fact(name: str, value: Any, facts: Mapping[str, Any]) -> str:
     if name == "probability" and isinstance(value, float):
         return f"P(better) {value:.2f}"
     if name == "sigma" and isinstance(value, float):
-        return f"noise ±{value:.4f} ({facts.get('sigma_runs', 0)} runs)"
+        return f"noise ±{value:.4f} ({_runs(facts.get('sigma_runs', 0))})"
     if name == "runs" and isinstance(value, int):
-        return f"{value} run{'s' * (value != 1)}"
+        return _runs(value)
     if name == "base" and isinstance(value, int):
-        return f"base #{value}, {facts.get('base_runs', 0)} runs" + _believed(facts)
+        return f"base #{value}, {_runs(facts.get('base_runs', 0))}" + _believed(facts)
     if name == "lines" and isinstance(value, int):
         return f"{value:+d} lines of code".replace("-", "−") if value else ""
     if name == "before":
         return _before(value)
     return f"{clean(name.replace('_', ' '), 40)} {_plain(value)}"
+
+
+def _runs(count: object) -> str:
+    return f"{count} run{'s' * (count != 1)}"
 
 
 def _before(value: Any) -> str:

@@ -1,5 +1,7 @@
 """What a person may keep or discard, and what is asked before."""
 
+from dataclasses import replace
+
 import pytest
 
 from cockpit.core.experiment import Experiment, Run, Status
@@ -57,6 +59,16 @@ def test_only_a_verdict_of_the_rule_is_asked_about(
     status: Status, score: float, verb: str, asked: str | None
 ) -> None:
     assert question({0: BASE, 1: experiment(1, 0, status, score)}, 1, verb) == asked
+
+
+def test_the_honest_gain_is_told_before_the_rule_is_overruled() -> None:
+    own = replace(
+        experiment(1, 0, Status.DISCARDED, 1.9), gain=0.002, gain_error=0.05, probability=0.18
+    )
+    assert question({0: BASE, 1: own}, 1, "accept") == (
+        "#1 is better than its base by 0.1000 (honest +0.0020 ±0.0500, P(better) 0.18). "
+        "Keep it all the same?"
+    )
 
 
 def test_what_grew_from_a_kept_one_is_named() -> None:

@@ -215,6 +215,8 @@ def _strip(snapshot: Snapshot, room: int) -> list[Span]:
     ]
     if run.budget_seconds:
         words.append(f"{budget(run.budget_seconds)} a run")
+    if snapshot.noise.sigma is not None:
+        words.append(f"noise ±{snapshot.noise.sigma:.4f}")
     spans: list[Span] = []
     for word in words:
         if cell_len(word) > room:
