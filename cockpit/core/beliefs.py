@@ -15,9 +15,9 @@ the noise may have.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cockpit.core.effects import Effects, gain_of
+from cockpit.core.effects import Effects, Part, gain_of
 from cockpit.core.noise import Noise
 
 
@@ -46,14 +46,12 @@ class Assessment:
     measured_error: float
     belief: Belief
     """Of the experiment itself."""
+    parts: tuple[tuple[float, Part], ...] = field(default=(), repr=False)
+    """What each component says of the true change, with its probability."""
 
     def worse_by(self, tolerance: float) -> float:
-        """Return the probability that it is truly worse by more than `tolerance`.
-
-        Of the honest gain's distribution the normal one with its mean and deviation is taken.
-        """
-        z = (self.gain - tolerance) / max(self.error, 1e-12)
-        return 0.5 * math.erfc(-z / math.sqrt(2.0))
+        """Return the probability that it is truly worse by more than `tolerance` (0 or more)."""
+        return sum(weight * part.beyond(tolerance) for weight, part in self.parts)
 
 
 def of_baseline(scores: Sequence[float]) -> Belief:
@@ -73,14 +71,14 @@ def assess(base: Belief, scores: Sequence[float], noise: Noise, effects: Effects
     share = base.share + 1.0 / len(scores)
     keep = base.share / share
     chances: list[float] = []
-    changes: list[tuple[float, float, float]] = []
+    changes: list[tuple[float, Part]] = []
     for sigma in nodes:
         parts = effects.parts(measured, sigma * math.sqrt(share), noise.sigma)
         whole = sum(part.weight for part in parts) or 1.0
         chances.append(gain_of(parts))
-        changes += [(part.weight / whole / len(nodes), part.mean, part.variance) for part in parts]
-    gain = sum(weight * mean for weight, mean, _ in changes)
-    variance = sum(weight * (v + (mean - gain) ** 2) for weight, mean, v in changes)
+        changes += [(part.weight / whole / len(nodes), part) for part in parts]
+    gain = sum(weight * part.mean for weight, part in changes)
+    variance = sum(weight * (part.variance + (part.mean - gain) ** 2) for weight, part in changes)
     own = base.share * (1 - keep) + (1 - keep) ** 2 * variance / noise.sigma**2
     return Assessment(
         probability=sum(chances) / len(chances),
@@ -89,4 +87,5 @@ def assess(base: Belief, scores: Sequence[float], noise: Noise, effects: Effects
         measured=measured,
         measured_error=noise.sigma * math.sqrt(share),
         belief=Belief(base.mean + keep * measured + (1 - keep) * gain, own),
+        parts=tuple(changes),
     )

@@ -54,6 +54,20 @@ class Part:
     mean: float
     """The effect's mean, were this the component it comes from."""
     variance: float
+    side: float = 0.0
+    """−1 a gain, 1 harm, 0 nothing."""
+    middle: float = 0.0
+    """Mean and deviation of the normal distribution that is cut off at nothing."""
+    spread: float = 0.0
+
+    def beyond(self, harm: float) -> float:
+        """Return the probability that the effect is a harm of more than `harm` (0 or more)."""
+        if self.side <= 0:
+            return 0.0
+        inside = normal_cdf(self.middle / self.spread)
+        if inside <= 0.0:
+            return 0.0
+        return min(1.0, normal_cdf((self.middle - harm) / self.spread) / inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,7 @@ def _half_normal(side: float, width: float, change: float, error: float, share: 
     ratio = math.exp(-0.5 * z * z) / SQRT_2PI / inside if z > -30.0 else -z + 1.0 / -z
     mean = side * spread * (z + ratio)
     variance = spread * spread * max(0.0, 1.0 - ratio * (z + ratio))
-    return Part(weight, mean, variance)
+    return Part(weight, mean, variance, side, middle, spread)
 
 
 def _likelihood(side: float, width: float, change: float, error: float) -> float:

@@ -33,8 +33,10 @@ The honest gain is the mean of the true change given all this. It is what a repl
 the shares of false keeps, of gains found, and of runs spent that these numbers were chosen by.
 
 Simplicity counts, as program.md says. A change that takes out at least `SIMPLER_LINES` lines of
-code and is not worse by more than `EQUAL_SIGMAS` of the noise is kept for that (`simpler`); one
-that adds `MANY_LINES` and more has to gain one sigma for every `LINES_PER_SIGMA` of them.
+code and is not worse by more than `EQUAL_SIGMAS` of the noise is kept for that (`simpler`), after
+one replicate at least. Not worse than what: than the best its line has come by. Against its base
+alone, fifty removals that each cost a little would add up to a loss. One that adds `MANY_LINES`
+and more has to gain one sigma for every `LINES_PER_SIGMA` of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +61,7 @@ SIMPLER_LINES = 3
 """Lines of code that have to go before a change counts as simpler."""
 EQUAL_SIGMAS = 0.5
 """Scores count as equal where one is not worse by more than this part of the noise."""
-EQUAL_FROM = 0.80
+EQUAL_FROM = 0.90
 """Probability from which they do."""
 MANY_LINES = 10
 """Added lines of code from which on a gain has to pay for them."""
@@ -88,6 +90,8 @@ class Base:
     belief: Belief
     challengers: int = 0
     """Experiments on it that have been measured, this one included."""
+    slack: float = 0.0
+    """How far it is believed above the lowest of its line: what was given up for simplicity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def judge(
         told = f"{signed(delta)}, and the noise is not known yet"
         return Judgement(Verdict(Event.ASK, told), None, None, delta)
     found = assess(base.belief, scores, noise, effects)
-    event, why = _decision(found, noise.sigma, spent, lines)
+    event, why = _decision(found, noise.sigma, base.slack, spent, lines)
     facts = _facts(found, noise, len(scores), base, lines, policy)
     told = (
         f"{signed(delta)}, honest {signed(found.gain)} ±{found.error:.4f} with noise "
@@ -146,15 +150,17 @@ def judge(
     return Judgement(Verdict(event, told, facts=facts), None, found, delta, facts)
 
 
-def _decision(found: Assessment, sigma: float, spent: int, lines: int) -> tuple[Event, str]:
+def _decision(
+    found: Assessment, sigma: float, slack: float, spent: int, lines: int
+) -> tuple[Event, str]:
     """Return what the figures say by themselves, and the words to add to them."""
     chance = found.probability
     low = DROP_BELOW[min(spent, len(DROP_BELOW) - 1)]
-    if lines <= -SIMPLER_LINES:
-        unequal = found.worse_by(EQUAL_SIGMAS * sigma)
-        if chance >= KEEP_FROM or unequal <= 1 - EQUAL_FROM:
+    if lines <= -SIMPLER_LINES and slack < EQUAL_SIGMAS * sigma:
+        worse = found.worse_by(EQUAL_SIGMAS * sigma - slack)
+        if chance >= KEEP_FROM or (worse <= 1 - EQUAL_FROM and spent > 0):
             return Event.KEEP, f"; simpler: {-lines} lines less, and no worse"
-        if unequal < 1 - low:
+        if worse < 1 - low:
             return Event.ASK, f"; simpler by {-lines} lines"
     if chance >= KEEP_FROM:
         price = sigma * lines / LINES_PER_SIGMA

@@ -143,7 +143,10 @@ class Reckoning:
         belief = self.belief(parent.id) if parent is not None else None
         if parent is None or belief is None:
             return None
-        return Base(parent.id, parent.scores, belief, self._children.get(parent.id, 0))
+        line = [self.belief(e.id) for e in tree.lineage(self.experiments, parent.id)]
+        lowest = min(one.mean for one in line if one is not None)
+        challengers = self._children.get(parent.id, 0)
+        return Base(parent.id, parent.scores, belief, challengers, belief.mean - lowest)
 
     @cached_property
     def sound(self) -> frozenset[int]:

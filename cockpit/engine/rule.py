@@ -65,7 +65,7 @@ class Rule:
         self._policy = policy
         self._replicates = replicates
         self.baseline_runs = max(BASELINE_RUNS, baseline_runs)
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, int | None] = {}
         self._rulings: tuple[int, dict[int, Ruling]] = (-1, {})
 
     def of(self, own: Experiment) -> Ruling:
@@ -160,9 +160,10 @@ class Rule:
         parent = self._tree.experiments[own.parent] if own.parent is not None else None
         if own.commit is None or parent is None or parent.commit is None:
             return 0
-        return self._size(own.commit) - self._size(parent.commit)
+        own_size, base_size = self._size(own.commit), self._size(parent.commit)
+        return own_size - base_size if own_size is not None and base_size is not None else 0
 
-    def _size(self, commit: str) -> int:
+    def _size(self, commit: str) -> int | None:
         if commit not in self._sizes:
             self._sizes[commit] = code_lines(self._repo.read_text(commit, TRAIN_PY))
         return self._sizes[commit]

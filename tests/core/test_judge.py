@@ -1,6 +1,7 @@
 """The keep rule: clear wins and losses, what is between them, simplicity."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -88,13 +89,22 @@ def test_a_base_that_carries_many_is_measured_again() -> None:
     assert event(rested) is Event.DISCARD
 
 
-def test_fewer_lines_at_an_equal_score_are_kept() -> None:
-    found = judged([0.0, 0.1], lines=-SIMPLER_LINES)
+def test_fewer_lines_at_an_equal_score_are_kept_after_a_replicate() -> None:
+    first = judged(0.3, lines=-SIMPLER_LINES)
+    assert (event(first), first.again) == (None, "own")
+    found = judged([0.3, 0.5], spent=1, lines=-SIMPLER_LINES)
     assert event(found) is Event.KEEP
     assert found.verdict is not None
     assert "simpler" in found.verdict.reason
-    assert event(judged([0.0, 0.1], lines=-SIMPLER_LINES + 1)) is not Event.KEEP
-    assert event(judged([-3.0, -3.1], lines=-40)) is Event.DISCARD
+    assert event(judged([0.3, 0.5], spent=1, lines=-SIMPLER_LINES + 1)) is Event.DISCARD
+    assert event(judged([-3.0, -3.1], spent=1, lines=-40)) is Event.DISCARD
+
+
+def test_what_was_given_up_for_simplicity_already_is_not_given_up_again() -> None:
+    worn = replace(BASE, slack=0.5 * SIGMA)
+    scores = [2.0 - 0.3 * SIGMA, 2.0 - 0.5 * SIGMA]
+    found = judge(scores, worn, NOISE, Effects(), spent=1, lines=-SIMPLER_LINES)
+    assert event(found) is Event.DISCARD
 
 
 def test_a_tiny_gain_for_much_more_code_is_not_worth_it() -> None:
