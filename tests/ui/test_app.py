@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual import events
 from textual.geometry import Size
 from textual.widgets import Input
@@ -25,6 +26,10 @@ from cockpit.ui.screens.start import StartScreen
 SETUP = {"corpus": "stdlib", "device": "cpu", "budget_seconds": 60.0}
 HEAVY = ("torch", "litellm", "optuna", "git", "numpy")
 HOSTILE = "[bold]\x1b[31m\x1b]0;owned\x07🙂日本語\u202e " + "x" * 10_000
+HOSTILE_KEYS = (
+    "1", "y", "enter", "end", "escape", "Q", "enter", "escape", "n", "escape", "escape",
+    "colon", "end", "escape", "2", "3", "question_mark", "escape",
+)  # fmt: skip
 SIZES = [(200, 50), (120, 40), (100, 30), (80, 24), (45, 35), (40, 10), (20, 5)]
 
 
@@ -71,6 +76,14 @@ async def test_hostile_text_at_every_size_is_drawn_harmlessly(
 ) -> None:
     night.a_few()
     night.judged(1, Status.DISCARDED, 2.5, HOSTILE, HOSTILE)
+    asked = night.judged(1, Status.BORDERLINE, 1.9, HOSTILE, HOSTILE)
+    night.journal.remark(asked, HOSTILE, HOSTILE)
+    night.journal.want(asked, "verdict", HOSTILE, HOSTILE)
+    night.journal.decide(
+        asked, Status.BORDERLINE, Verdict(Event.ASK, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
+    )
+    night.journal.change_run(asked, 1, purpose=HOSTILE, reason=HOSTILE)
+    night.journal.add_message("offer", HOSTILE, HOSTILE)
     night.journal.add_message("proposer", HOSTILE, HOSTILE)
     night.journal.add_hint(HOSTILE, "me")
     night.journal.change_hint(1, state="declined", experiment=1, why=HOSTILE)
@@ -81,14 +94,13 @@ async def test_hostile_text_at_every_size_is_drawn_harmlessly(
     number = night.running(1, HOSTILE)
     with night.alive():
         async with screen(*size) as pilot:
-            for key in ("1", "enter", "escape", "2", "3", "question_mark", "escape"):
+            for key in HOSTILE_KEYS:
                 await pilot.press(key)
-                await pilot.pause()
-            shown = picture(pilot.app)
-    assert number == 6
-    assert "\x1b" not in shown
-    assert "owned" not in shown
-    assert {len(line) <= size[0] for line in shown.splitlines()} == {True}
+                shown = picture(pilot.app)
+                assert "\x1b" not in shown
+                assert "owned" not in shown
+                assert {cell_len(line) <= size[0] for line in shown.splitlines()} == {True}
+    assert number == 7
 
 
 async def test_a_resize_storm_is_survived(night: Any, screen: Any, picture: Any) -> None:
