@@ -184,7 +184,7 @@ class Client:
         self._known = replace(
             self._known,
             experiments=experiments,
-            **derived(experiments, self._known.tag, self._known.setup, journal.put_off()),
+            **derived(experiments, self._known.tag, self._known.setup, journal.reapplied()),
         )
         return changed
 

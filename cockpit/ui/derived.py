@@ -1,6 +1,6 @@
 """Pure: what a snapshot says of a tag that follows from its experiments."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cockpit.core import tree
@@ -17,16 +17,16 @@ def derived(
     experiments: Mapping[int, Experiment],
     tag: Tag | None,
     setup: Mapping[str, Any] | None = None,
-    put_off: Collection[int] = (),
+    reapplied: Mapping[int, bool] | None = None,
 ) -> dict[str, Any]:
     """Return what follows from the experiments of a tag, as the judge reckons too.
 
-    `put_off` are kept ones that are no base yet: see `Reckoning`.
+    `reapplied`: see `Reckoning`.
     """
     name, pinned = (tag.name, tag.pinned) if tag else ("", None)
     own = [e for e in experiments.values() if e.tag == name]
     carried = Effects.from_json(tag.options.get("effects")) if tag else None
-    known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, put_off)
+    known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, reapplied)
     best = base = known.best
     if tag is not None and pinned is not None and pinned in known.experiments:
         base = known.grown_from(pinned, tag.pinned_at)

@@ -38,10 +38,25 @@ def read_details(
         log=tuple(log),
         curve=experiment_curve(lab, own),
         parent_curve=experiment_curve(lab, parent) if parent else (),
+        sealed_gain=_sealed_gain(journal, own, parent) if parent else None,
         remarks=tuple(journal.remarks(number)),
         wanted=tuple(w for w in journal.wanted() if w.experiment == number),
         base_values=_values(lab, parent, proposal.constants or {}) if parent else {},
     )
+
+
+def _sealed_gain(journal: Journal, own: Experiment, parent: Experiment) -> float | None:
+    """Return how an experiment's score on the sealed rows differs from its parent's."""
+    scores = [
+        [
+            row.facts.get("sealed_bpb")
+            for row in journal.audits(experiment.id)
+            if row.outcome == "passed"
+        ]
+        for experiment in (own, parent)
+    ]
+    (score, base) = (next((v for v in found if isinstance(v, float)), None) for found in scores)
+    return score - base if score is not None and base is not None else None
 
 
 def experiment_curve(lab: Lab, experiment: Experiment) -> tuple[Point, ...]:

@@ -70,8 +70,8 @@ def figure_lines(details: Details, noise: Noise, width: int) -> list[Line]:
         spans.append((f"predicted {signed(expected)}", "muted"))
     lines = packed(spans, width)
     lines += packed(_sides(own, parent), width)
-    if parent is not None and (beside := [*_beside(own, parent), *_pace(details)]):
-        lines += packed(beside, width)
+    if parent is not None:
+        lines += packed([*_sealed(details), *_beside(own, parent), *_pace(details)], width)
     return [*lines, ()]
 
 
@@ -92,6 +92,17 @@ def _beside(own: Experiment, parent: Experiment) -> list[Span]:
     memory, base_memory = _memory(own.scored), _memory(parent.scored)
     if memory and base_memory:
         spans.append((f"memory {_share(memory / base_memory - 1)}", "muted"))
+    return spans
+
+
+def _sealed(details: Details) -> list[Span]:
+    """Return what nobody could have aimed at: the sealed rows, and how much code it takes."""
+    spans: list[Span] = []
+    if details.sealed_gain is not None:
+        spans.append((f"sealed slice {signed(details.sealed_gain)}", ""))
+    lines = [event.facts["lines"] for event in details.verdicts if event.facts.get("lines")]
+    if lines and isinstance(lines[-1], int):
+        spans.append((f"code {signed(float(lines[-1]), 0)} lines", "muted"))
     return spans
 
 

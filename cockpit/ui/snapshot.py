@@ -241,5 +241,7 @@ class Details:
     remarks: tuple[Remark, ...] = ()
     wanted: tuple[Wanted, ...] = ()
     """Runs of it that were asked for and have not begun."""
+    sealed_gain: float | None = None
+    """Its score on sealed rows minus its parent's, where both passed an audit; never in a note."""
     base_values: Mapping[str, object] = field(default_factory=dict)
     """The parent's values of the constants that the proposal changes, as far as known."""

@@ -26,6 +26,7 @@ from cockpit.ui.screens.start import StartScreen
 SETUP = {"corpus": "stdlib", "device": "cpu", "budget_seconds": 60.0}
 HEAVY = ("torch", "litellm", "optuna", "git", "numpy")
 HOSTILE = "[bold]\x1b[31m\x1b]0;owned\x07🙂日本語\u202e " + "x" * 10_000
+PANE_KEYS = ("1", "enter", "escape", "2", "3", "question_mark", "escape")
 HOSTILE_KEYS = (
     "1", "y", "enter", "end", "escape", "Q", "enter", "escape", "n", "escape", "escape",
     "colon", "end", "escape", "2", "3", "question_mark", "escape",
@@ -94,7 +95,7 @@ async def test_hostile_text_at_every_size_is_drawn_harmlessly(
     number = night.running(1, HOSTILE)
     with night.alive():
         async with screen(*size) as pilot:
-            for key in HOSTILE_KEYS:
+            for key in HOSTILE_KEYS if size in ((120, 40), (45, 35), (20, 5)) else PANE_KEYS:
                 await pilot.press(key)
                 shown = picture(pilot.app)
                 assert "\x1b" not in shown

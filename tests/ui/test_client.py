@@ -8,6 +8,7 @@ from typing import Any
 
 from cockpit.core.experiment import Event, Proposal, Status, Verdict
 from cockpit.core.ledger import SlotLedger
+from cockpit.lab.rows import AuditRow
 from cockpit.ui.client import Client
 from cockpit.ui.snapshot import Outcome
 
@@ -179,6 +180,51 @@ def test_details_tell_the_story_and_the_change(night: Any) -> None:
     assert [event.reason for event in details.verdicts] == ["kept for a reason"]
     assert details.diff[1:] == ("-LR = 0.02", "+LR = 0.03")
     assert client.details(77) is None
+
+
+def test_what_a_person_has_seen_asked_for_and_pinned_is_known(night: Any) -> None:
+    night.a_few()
+    client = Client(night.lab)
+    newest = night.journal.verdicts(4)[-1].id
+    first = client.snapshot()
+    assert (first.seen, first.by_hand, first.wanted) == (newest, None, ())
+    assert (first.base, first.queue) == (first.best, ())
+    queued = [
+        night.journal.add_experiment(night.tag, 1, Proposal(f"idea {n}", "search"))
+        for n in range(3)
+    ]
+    night.journal.change_experiment(queued[2], place=-1.0)
+    night.journal.want(3, "verdict", "replicate", "anna")
+    night.journal.pin(night.tag, 0)
+    night.journal.decide(3, Status.KEPT, Verdict(Event.ACCEPT, "kept by hand", "anna"))
+    snapshot = client.snapshot()
+    assert snapshot.queue == (queued[2], queued[0], queued[1])
+    assert [wish.why for wish in snapshot.wanted] == ["replicate"]
+    assert snapshot.tag is not None
+    assert snapshot.tag.pinned == 0
+    assert snapshot.by_hand is not None
+    accepted = snapshot.by_hand
+    assert (accepted.experiment, accepted.decided_by, accepted.id) == (3, "anna", snapshot.seen)
+    undone = Verdict(Event.UNDO, "taken back", "anna", {"undoes": accepted.id})
+    night.journal.tell(3, Status.BORDERLINE, undone)
+    assert client.snapshot().by_hand is None
+
+
+def test_details_tell_remarks_wishes_and_the_sealed_rows(night: Any) -> None:
+    night.a_few()
+    for number, sealed in ((1, 2.02), (3, 2.01)):
+        facts = {"sealed_bpb": sealed}
+        night.journal.add_audit(AuditRow(number, 1, 0.0, "passed", "it holds", facts))
+    night.journal.remark(3, "anna", "odd")
+    night.journal.want(3, "verdict", "replicate", "anna")
+    client = Client(night.lab)
+    client.snapshot()
+    details = client.details(3)
+    assert details is not None
+    assert [remark.text for remark in details.remarks] == ["odd"]
+    assert [wish.author for wish in details.wanted] == ["anna"]
+    assert details.sealed_gain is not None
+    assert abs(details.sealed_gain + 0.01) < 1e-9
 
 
 def test_a_start_that_fails_says_why(night: Any) -> None:
