@@ -27,7 +27,8 @@ class Basing:
         own = self._outcomes.tried_here(number)
         if why := self._why_not(own, tag):
             raise DecisionError(f"#{own.id} can't be the base: {why}")
-        if own.id == pinned:
+        base = self._tree.base(tag)
+        if own.id == pinned and base is not None and base.id == own.id:
             return f"#{own.id} is pinned already{self._outcomes.settled(own)}"
         until_now = self._until_now(pinned)
         self._pin(own, pinned, own.id, "made the base by hand", author)

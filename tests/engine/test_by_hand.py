@@ -8,6 +8,7 @@ import pytest
 
 from cockpit.core.experiment import Event, Status
 from cockpit.lab.repo import TRAIN_PY
+from cockpit.waiting import waiting
 from tests.engine.hands import TEXT, Hands, wide
 
 KEPT, DISCARDED, BORDERLINE = Status.KEPT, Status.DISCARDED, Status.BORDERLINE
@@ -280,7 +281,8 @@ def test_what_had_grown_from_a_pinned_one_before_is_not_the_base(lab: Hands) -> 
     assert f"the base is #{early} now" in (lab.act("branch", id=early).outcome or "")
     assert lab.branch() == lab.own(early).commit
     grown = lab.measured(KEPT, 90, 1.8, early)
-    assert f"the base is #{grown}" in (lab.act("branch", id=early).outcome or "")
+    assert waiting(lab.lab)["base"] == grown
+    assert f"the base is #{early} now" in (lab.act("branch", id=early).outcome or "")
     assert f"the base is #{late} now" in (lab.act("branch", id=None).outcome or "")
 
 
