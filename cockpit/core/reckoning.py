@@ -4,7 +4,7 @@ Nothing of it is stored: noise, effects and beliefs follow from the runs and ver
 journal, so that a decision by hand, a replicate or a rebuilt journal are counted by themselves.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 from cockpit.core import tree
@@ -54,17 +54,20 @@ class Reckoning:
         experiments: Mapping[int, Experiment],
         prior: NoisePrior | None = None,
         carried: Effects | None = None,
-        put_off: Collection[int] = (),
+        reapplied: Mapping[int, bool] | None = None,
+        kept_at: Mapping[int, float] | None = None,
     ) -> None:
         """`experiments` are those of one tag by id.
 
         `carried` is what another tag has taught about effects, where this one began from it.
-        Those in `put_off` are no base yet: their change is measured on a newer one first.
+        `reapplied` has the experiments whose change was tried again on a newer base, and whether
+        that is over; `kept_at` has when each was kept for the first time: see `late`.
         """
         self.experiments = experiments
         self._prior = prior
         self._carried = carried or Effects()
-        self._put_off = put_off
+        self._reapplied = reapplied or {}
+        self._kept_at = kept_at or {}
         self._beliefs: dict[int, Belief | None] = {}
 
     @cached_property
@@ -154,19 +157,40 @@ class Reckoning:
         return frozenset(tree.sound_ids(self.experiments))
 
     @cached_property
+    def late(self) -> frozenset[int]:
+        """Return the ids of those that won on a base which had been left for another win.
+
+        Their change is measured on top of that one first. Until it has been, neither they nor what
+        grew from them is a base: the branch does not move to one win and lose the other.
+        """
+        first: dict[int, tuple[float, int]] = {}
+        for own in self.experiments.values():
+            if own.status is Status.KEPT and own.parent is not None and own.id in self.sound:
+                at = self._since(own)
+                first[own.parent] = min(at, first.get(own.parent, at))
+        late: set[int] = set()
+        for number in sorted(self.sound):
+            own = self.experiments[number]
+            if own.parent is None or own.status is not Status.KEPT:
+                continue
+            second = first[own.parent] < self._since(own)
+            if own.parent in late or (second and not self._reapplied.get(number, False)):
+                late.add(number)
+        return frozenset(late)
+
+    def _since(self, own: Experiment) -> tuple[float, int]:
+        """Return when an experiment was kept, and its id where two were at one time."""
+        return self._kept_at.get(own.id, own.decided_at or 0.0), own.id
+
+    @cached_property
     def best(self) -> Experiment | None:
         """Return the best: of the sound kept ones that nothing kept follows, the lowest believed.
 
         A kept child stands in its parent's place: it was better, or as good and simpler, or a
         person wanted it.
         """
-        return self.best_without()
-
-    def best_without(self, *numbers: int) -> Experiment | None:
-        """Return what would be the best if these were not kept."""
         kept = {n for n in self.sound if self.experiments[n].status is Status.KEPT}
-        kept = {n for n in kept if self.experiments[n].scores}
-        return self._lowest(kept.difference(self._put_off, numbers))
+        return self._lowest({n for n in kept - self.late if self.experiments[n].scores})
 
     def grown_from(self, pinned: int, since: float = 0.0) -> Experiment:
         """Return the best of a pinned experiment and what was kept on it, sound or not.
@@ -177,7 +201,7 @@ class Reckoning:
         grown = {pinned}
         for number in sorted(self.experiments):
             own = self.experiments[number]
-            kept = own.status is Status.KEPT and own.scores and number not in self._put_off
+            kept = own.status is Status.KEPT and own.scores
             if own.parent in grown and kept and (own.claimed_at or 0.0) >= since:
                 grown.add(number)
         return self._lowest(grown) or self.experiments[pinned]

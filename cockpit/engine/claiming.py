@@ -121,7 +121,7 @@ class Claiming:
             return wished[0]
         queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
         if limit is not None and self.claimed >= limit:
-            queued = [own for own in queued if not _counts(own)]
+            queued = [own for own in queued if not self._counts(own)]
         for own in queue.in_line(queued):
             if self._judging.due(own) == "run":
                 return Turn(own)
@@ -158,7 +158,7 @@ class Claiming:
                 self._journal.change_experiment(own.id, commit_hash=commit, parent=parent)
             if wish is not None:
                 self._journal.grant(wish.id, run.number)
-            elif _counts(own) and (own.claimed_at or 0.0) < self._night.started_at:
+            elif self._counts(own) and (own.claimed_at or 0.0) < self._night.started_at:
                 self._journal.change_night(self._night.id, claimed=self.claimed + 1)
                 self.claimed += 1
             self._journal.add_run(run)
@@ -210,11 +210,25 @@ class Claiming:
         line = self._tree.with_status(own.tag, Status.QUEUED)
         with self._journal.transaction():
             self._journal.change_experiment(own.id, claimed_at=None, place=queue.end(line))
-            if _counts(own) and (own.claimed_at or 0.0) >= self._night.started_at:
+            if self._counts(own) and (own.claimed_at or 0.0) >= self._night.started_at:
                 self._journal.change_night(self._night.id, claimed=self.claimed - 1)
                 self.claimed -= 1
         self._tree.refresh()
         return self._tree.experiments[own.id]
+
+    def _counts(self, own: Experiment) -> bool:
+        """Tell whether an experiment counts towards a night's limit.
+
+        Baselines, ablations and the second of two wins are no new ideas.
+        """
+        if own.parent is None or own.proposer == ABLATE:
+            return False
+        return self._journal.proposal(own.id).reapplies is None
+
+    def waits_for_its_turn(self) -> bool:
+        """Tell whether something is queued that no limit holds back."""
+        queued = self._tree.with_status(self._opening.tag, Status.QUEUED)
+        return any(not self._counts(own) for own in queued)
 
     def _assignment(self, run: Run, train_py: str, slot: Slot, setup: Setup) -> Assignment:
         corpus = self._opening.corpus
@@ -246,8 +260,3 @@ class Claiming:
             processes=PROCESSES,
             keep_checkpoint=True,
         )
-
-
-def _counts(own: Experiment) -> bool:
-    """Tell whether an experiment counts towards a night's limit: baselines and ablations don't."""
-    return own.parent is not None and own.proposer != ABLATE

@@ -214,7 +214,8 @@ def _night(
             briefer.learn()
             say_problems()
             _drive(loop, Commands(journal, hand, loop), beat, watch_all, tell)
-        recovery.return_idle(journal, tree)
+        judging.close(opening.tag)
+        recovery.return_idle(journal, tree, "the night ended")
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)
 

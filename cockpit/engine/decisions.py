@@ -70,6 +70,8 @@ class Decisions:
     def _why_not(self, own: Experiment, event: Event) -> str | None:
         """Return why a verdict by hand is not possible; None where it is."""
         number = own.id
+        if own.status is Status.QUEUED and own.scores:
+            return f"it waits for its audit, or another run: `cockpit drop {number}` takes it"
         if own.status is Status.QUEUED:
             return f"it waits in the queue, nothing is measured: `cockpit drop {number}` takes it"
         if own.status is Status.RUNNING:

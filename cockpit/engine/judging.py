@@ -80,7 +80,7 @@ class Judging:
                 self._reckon(own)
             elif by_person is not None:
                 pass  # who ended a run that was asked for does not want it again
-            elif run.state in AGAIN and sum(r.state in AGAIN for r in own.runs) < LOST_LIMIT:
+            elif run.state in AGAIN and any(r.state not in AGAIN for r in own.runs[-LOST_LIMIT:]):
                 self._journal.want_again(run.experiment, run.number)
         self._tree.refresh()
         return self._tree.experiments[run.experiment]
@@ -207,6 +207,20 @@ class Judging:
         self._tree.refresh()
         return self._tree.experiments[number]
 
+    def close(self, tag: str) -> None:
+        """Give those a verdict that wait for a run which this night will not make any more.
+
+        What would be kept is audited first, with the next night.
+        """
+        self._tree.refresh()
+        for own in self._tree.with_status(tag, Status.RUNNING):
+            if not own.scores or any(run.state == "running" for run in own.runs):
+                continue
+            verdict = self.rule.of(own, last=True).verdict
+            if own.parent is not None and verdict is not None and verdict.event is not Event.KEEP:
+                self._decide(own, verdict)
+        self._tree.refresh()
+
     def claim_again(self, own: Experiment) -> None:
         """Take an experiment that has runs from the queue without another run of it."""
         if own.status is Status.QUEUED:
@@ -256,6 +270,7 @@ class Judging:
 
     def decided(self, number: int) -> None:
         """Have the next `settle` write down what was decided about an experiment elsewhere."""
+        self.rule.take_back(number)
         self._unwritten.add(number)
 
     @property

@@ -155,13 +155,23 @@ class Loop:
             return
         if self._claiming.wished() or self._ablating.asked_for(self._night.tag):
             return
-        experiments, seconds = self._limits.experiments, self._limits.seconds
-        if seconds is not None and self.elapsed >= seconds:
-            self.ending = f"the duration of {seconds:.0f} s is over"
+        if self._claiming.waits_for_its_turn() or not all(slot.idle for slot in self.slots):
+            return
+        experiments = self._limits.experiments
+        if self._time_is_up:
+            self.ending = f"the duration of {self._limits.seconds:.0f} s is over"
         elif experiments is not None and self._claiming.claimed >= experiments:
-            busy = not all(slot.idle for slot in self.slots)
             done = f"all {experiments} experiments are done" if experiments else ALL_ASKED_FOR
-            self.ending = None if busy else done
+            self.ending = done
+
+    @property
+    def _time_is_up(self) -> bool:
+        return self._limits.seconds is not None and self.elapsed >= self._limits.seconds
+
+    @property
+    def _most(self) -> int | None:
+        """Return how many experiments may be claimed: no more once the night's time is up."""
+        return self._claiming.claimed if self._time_is_up else self._limits.experiments
 
     def _mark_idle(self) -> None:
         for slot in self.slots:
@@ -329,10 +339,12 @@ class Loop:
         if self._stopped_now:
             return
         for own in self._claiming.measured():
-            if self._judging.due(own) == "verdict":
+            if self._judging.due(own) in ("base", "verdict"):
+                before = own.status
                 own = self._judging.conclude(own.id)
-                self._announce(own)
-                self._look_at_baseline(own)
+                if own.status is not before:
+                    self._announce(own)
+                    self._look_at_baseline(own)
             elif self.paused_by is None or self.slots[0].device.kind == "cpu":
                 self._auditing.begin(own, self.slots)
 
@@ -367,13 +379,18 @@ class Loop:
         """Let slots that have waited for an idea for some time confirm the best."""
         now = time.monotonic()
         for slot in self.slots:
-            waits = self._is_free(slot) and not slot.faults.waits(now) and self._limits.goes_on
+            waits = (
+                self._is_free(slot)
+                and not slot.faults.waits(now)
+                and self._limits.goes_on
+                and not self._time_is_up
+            )
             if self._confirming.has_time(slot.number, waits, now) and self._confirming.for_idle():
                 self._claim(slot, idle=True)
 
     def _claim(self, slot: Slot, *, idle: bool = False) -> None:
         """Start the next run on an idle slot, if there is one to start."""
-        while turn := self._claiming.next(self._limits.experiments, idle=idle):
+        while turn := self._claiming.next(self._most, idle=idle):
             own = turn.experiment
             try:
                 ended = self._claiming.start(slot, turn)
@@ -401,8 +418,8 @@ class Loop:
             return
         free = sum(self._is_free(slot) for slot in self.slots)
         wanted = len(self.slots) + 1 if self._think_ahead else free
-        if self._limits.experiments is not None:
-            wanted = min(wanted, self._limits.experiments - self._claiming.claimed)
+        if (most := self._most) is not None:
+            wanted = min(wanted, most - self._claiming.claimed)
         self._proposing.fill(wanted, idle=free > 0)
 
     def say(self, text: str, role: str = "engine") -> None:

@@ -138,7 +138,11 @@ class Proposing:
         self._look_after_the_resting()
 
     def rebase(self) -> list[tuple[Experiment, str]]:
-        """Move what is queued to a base that has changed; return what does not apply there."""
+        """Move what is queued to a base that has changed; return what does not apply there.
+
+        What won beside the base is queued on it first.
+        """
+        self._rebasing.bring_together()
         return self._rebasing.rebase()
 
     def fill(self, wanted: int, *, idle: bool) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from cockpit.core import queue
 from cockpit.core.applying import ApplyError, applied
 from cockpit.core.experiment import Event, Experiment, Proposal, Status, Verdict, after
-from cockpit.core.tree import lineage
 from cockpit.engine.conversation import Conversation
 from cockpit.engine.known import KnownTexts
 from cockpit.lab.tree import Tree
@@ -44,14 +43,19 @@ class Rebasing:
         self._proposal_of = proposal_of
         self._text_of = text_of
         self._propose_anew = propose_anew
-        self._looked_at = -1
+        self._looked_at = self._seen = -1
+
+    def bring_together(self) -> None:
+        """Have what won beside something else run on what the other has become."""
+        if self._seen != self._tree.revision and self._tag not in self._tree.pins:
+            self._seen = self._tree.revision
+            self._bring_together()
 
     def rebase(self) -> list[tuple[Experiment, str]]:
         """Move what waits on another base; return what does not apply on the present one."""
         if self._looked_at == self._tree.revision:
             return []
         self._looked_at = self._tree.revision
-        self._bring_together()
         best = self._tree.base(self._tag)
         if best is None or best.commit is None:
             return []
@@ -65,28 +69,13 @@ class Rebasing:
         return [(own, problem) for own, problem in tried if problem is not None]
 
     def _bring_together(self) -> None:
-        """Have what won beside something else run on what the other has become.
-
-        Until it has, it is no base: the branch does not move to one win and lose the other.
-        """
-        if self._tag in self._tree.pins:
-            return
-        kept = self._tree.with_status(self._tag, Status.KEPT)
-        followed = {e.parent for e in kept}
-        ends = [e for e in kept if e.id not in followed and e.parent is not None]
-        if len(ends) < 2:
-            return
         known, tried = self._tree.reckoning(self._tag), self._journal.reapplied()
-        for own in ends:
-            if own.id in tried or own.id not in known.sound:
-                continue
-            other = known.best_without(own.id)
-            if other is None or other in lineage(known.experiments, own.id):
-                continue  # nothing else was kept beside it
-            if (own.decided_at or 0.0) > (other.decided_at or 0.0):
-                self._reapply(own, other)
-                self._tree.refresh()
-                return  # the next one against what is the base then
+        waiting = [known.experiments[n] for n in sorted(known.late) if n not in tried]
+        on = known.best
+        own = next((e for e in waiting if e.parent not in known.late), None)
+        if own is not None and on is not None:
+            self._reapply(own, on)  # the next one on what has come of it
+            self._tree.refresh()
 
     def _reapply(self, own: Experiment, base: Experiment) -> None:
         """Queue a kept change once more, first, on a base that was kept meanwhile."""

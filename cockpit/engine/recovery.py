@@ -58,15 +58,15 @@ def give_back(
         while (seen := observe(directory)).state == "alive" and time.monotonic() < deadline:
             time.sleep(0.05)
         judging.take(ended_run(run, directory, seen, None))
-    return_idle(journal, tree)
+    return_idle(journal, tree, "its engine was killed")
 
 
-def return_idle(journal: EngineJournal, tree: Tree) -> None:
+def return_idle(journal: EngineJournal, tree: Tree, why: str) -> None:
     """Put experiments back into the queue that are called running and have no run under way."""
     tree.refresh()
     for own in list(tree.experiments.values()):
         if own.status is Status.RUNNING and not any(r.state == "running" for r in own.runs):
-            verdict = Verdict(Event.RETURN, "its engine was killed, or the night ended")
+            verdict = Verdict(Event.RETURN, why)
             journal.decide(own.id, after(own.status, verdict.event), verdict)
     tree.refresh()
 

@@ -14,7 +14,6 @@ from cockpit.core.constraints import Constraint
 from cockpit.core.experiment import Event, Experiment, Status, Verdict
 from cockpit.core.judge import REPLICATES, Judgement, Policy, judge
 from cockpit.lab.repo import TRAIN_PY, Repo
-from cockpit.lab.rows import Wanted
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
 
@@ -68,13 +67,20 @@ class Rule:
         self._sizes: dict[str, int | None] = {}
         self._rulings: tuple[int, dict[int, Ruling]] = (-1, {})
 
-    def of(self, own: Experiment) -> Ruling:
-        """Return what the rule says of an experiment that has a score."""
+    def of(self, own: Experiment, *, last: bool = False) -> Ruling:
+        """Return what the rule says of an experiment that has a score.
+
+        `last`: nothing will run again, so that what is unclear is a person's.
+        """
+        if last and own.parent is not None:
+            return self._against(own, replicates=0)
         revision, known = self._rulings
         if revision != self._tree.revision:
             self._rulings = self._tree.revision, (known := {})
         if own.id not in known:
-            known[own.id] = self._baseline(own) if own.parent is None else self._against(own)
+            known[own.id] = (
+                self._baseline(own) if own.parent is None else self._against(own, self._worth(own))
+            )
         return known[own.id]
 
     def ask_for_base(self, own: Experiment) -> None:
@@ -111,7 +117,14 @@ class Rule:
         verdict = ablating.verdict(own, best, self._tree.noise(own.tag), ablates)
         return Ruling(verdict, None if verdict is not None else "own")
 
-    def _against(self, own: Experiment) -> Ruling:
+    def _worth(self, own: Experiment) -> int:
+        """Return how many further runs an experiment is worth.
+
+        What a person has had run again is decided or left to them, and not run once more.
+        """
+        return 0 if own.status is Status.BORDERLINE else self._replicates
+
+    def _against(self, own: Experiment, replicates: int) -> Ruling:
         if own.proposer == ablating.PROPOSER:
             ablates = self._journal.proposal(own.id).ablates
             if ablates is not None:
@@ -128,22 +141,24 @@ class Rule:
             reckoning.noise,
             reckoning.effects,
             policy=self._policy,
-            # What a person has had run again is decided or left to them, and not run once more.
-            replicates=0 if own.status is Status.BORDERLINE else self._replicates,
+            replicates=replicates,
             spent=spent,
             lines=self._lines(own),
         )
         if judged.verdict is None:
-            waits = judged.again == "base" and self._is_on_its_way(own, wishes)
+            waits = judged.again == "base" and self._is_on_its_way(own)
             return Ruling(None, "waits" if waits else judged.again, judged)
         return Ruling(self._constrained(own, judged.verdict), None, judged)
 
-    def _is_on_its_way(self, own: Experiment, wishes: Sequence[Wanted]) -> bool:
-        """Tell whether the run of its base that was asked for has still to come or to end."""
-        if any(wish.run is None for wish in wishes):
-            return True
+    def _is_on_its_way(self, own: Experiment) -> bool:
+        """Tell whether a run of its base has still to come or to end, whoever asked for it."""
         base = self._tree.experiments[own.parent] if own.parent is not None else own
-        return any(run.state == "running" for run in base.runs)
+        if any(run.state == "running" and run.purpose == "verdict" for run in base.runs):
+            return True
+        return any(
+            wish.experiment == base.id and wish.author == BY_RULE and wish.purpose == "verdict"
+            for wish in self._journal.wanted()
+        )
 
     def _constrained(self, own: Experiment, verdict: Verdict) -> Verdict:
         """Return the verdict, or that what would be kept breaks a constraint."""

@@ -313,20 +313,24 @@ class Journal:
         found = self._db.execute("SELECT name, pinned FROM tag WHERE pinned IS NOT NULL")
         return dict(found.fetchall())
 
-    def put_off(self) -> set[int]:
-        """Return the kept experiments whose change is being measured on a newer base."""
-        found = self._db.execute(
-            "SELECT json_extract(proposal, '$.reapplies') FROM experiment "
-            "WHERE status IN ('queued', 'running')"
-        )
-        return {row[0] for row in found if row[0] is not None}
+    def reapplied(self) -> dict[int, bool]:
+        """Return the experiments whose change was tried again on a newer base, by id.
 
-    def reapplied(self) -> set[int]:
-        """Return the experiments whose change was tried again on a newer base."""
+        With each, whether that is over: True once nothing of it is queued or running.
+        """
         found = self._db.execute(
-            "SELECT DISTINCT json_extract(proposal, '$.reapplies') FROM experiment"
+            "SELECT json_extract(proposal, '$.reapplies') AS source, "
+            "max(status IN ('queued', 'running')) FROM experiment "
+            "WHERE source IS NOT NULL GROUP BY source"
         )
-        return {row[0] for row in found if row[0] is not None}
+        return {source: not open_ones for source, open_ones in found}
+
+    def kept_at(self) -> dict[int, float]:
+        """Return when each experiment was kept for the first time, whatever it is now."""
+        found = self._db.execute(
+            "SELECT experiment, min(at) FROM verdict WHERE status = 'kept' GROUP BY experiment"
+        )
+        return dict(found.fetchall())
 
     def wanted(self) -> list[Wanted]:
         """Return the runs that were asked for and have not been made, oldest first."""

@@ -17,7 +17,8 @@ class Tree:
         self.experiments: dict[int, Experiment] = {}
         self.pins: dict[str, int] = {}
         """The base that a person has chosen, by tag."""
-        self._put_off: set[int] = set()
+        self._reapplied: dict[int, bool] = {}
+        self._kept_at: dict[int, float] = {}
         self._pinned_at: dict[str, float] = {}
         self._reckoned: dict[str, Reckoning] = {}
         self._of: dict[str, dict[int, Experiment]] = {}
@@ -36,7 +37,8 @@ class Tree:
         self.experiments.update(self._journal.experiments(self._revision))
         self.pins = self._journal.pins()
         self._pinned_at = {tag.name: tag.pinned_at for tag in self._journal.tags()}
-        self._put_off = self._journal.put_off()
+        self._reapplied = self._journal.reapplied()
+        self._kept_at = self._journal.kept_at()
         self._reckoned.clear()
         self._revision = revision
         self._of.clear()
@@ -61,7 +63,7 @@ class Tree:
             setup = self._journal.setup(known.setup) if known else None
             carried = Effects.from_json(known.options.get("effects")) if known else None
             self._reckoned[tag] = Reckoning(
-                self.of(tag), noise_prior(setup), carried, self._put_off
+                self.of(tag), noise_prior(setup), carried, self._reapplied, self._kept_at
             )
         return self._reckoned[tag]
 

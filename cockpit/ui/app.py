@@ -42,7 +42,8 @@ class CockpitApp(DeskApp):
     CSS = layout.CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         *wishes.bindings(),
-        Binding("colon,ctrl+p", "palette", "everything", key_display=":", show=False),
+        Binding("colon", "palette", "everything", key_display=":", show=False),
+        Binding("ctrl+p", "palette", "everything", show=False),
         Binding("1", "pane('1')", "to the history", show=False),
         Binding("2", "pane('2')", "to the agent", show=False),
         Binding("3", "pane('3')", "to the GPU", show=False),

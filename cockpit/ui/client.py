@@ -184,7 +184,13 @@ class Client:
         self._known = replace(
             self._known,
             experiments=experiments,
-            **derived(experiments, self._known.tag, self._known.setup, journal.reapplied()),
+            **derived(
+                experiments,
+                self._known.tag,
+                self._known.setup,
+                journal.reapplied(),
+                journal.kept_at(),
+            ),
         )
         return changed
 

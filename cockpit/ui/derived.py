@@ -18,15 +18,16 @@ def derived(
     tag: Tag | None,
     setup: Mapping[str, Any] | None = None,
     reapplied: Mapping[int, bool] | None = None,
+    kept_at: Mapping[int, float] | None = None,
 ) -> dict[str, Any]:
     """Return what follows from the experiments of a tag, as the judge reckons too.
 
-    `reapplied`: see `Reckoning`.
+    `reapplied` and `kept_at`: see `Reckoning`.
     """
     name, pinned = (tag.name, tag.pinned) if tag else ("", None)
     own = [e for e in experiments.values() if e.tag == name]
     carried = Effects.from_json(tag.options.get("effects")) if tag else None
-    known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, reapplied)
+    known = Reckoning({e.id: e for e in own}, noise_prior(setup), carried, reapplied, kept_at)
     best = base = known.best
     if tag is not None and pinned is not None and pinned in known.experiments:
         base = known.grown_from(pinned, tag.pinned_at)

@@ -45,18 +45,18 @@ def test_a_kept_child_stands_in_its_parents_place() -> None:
     assert known.best.id == 2
 
 
+def test_the_second_of_two_wins_is_no_base_before_it_has_run_on_the_first() -> None:
+    rows = (BASELINE, make(1, 0, KEPT, 1.9), make(2, 0, KEPT, 1.8), make(3, 2, KEPT, 1.7))
+    for reapplied, best in (({}, 1), ({2: False}, 1), ({2: True}, 3)):
+        known = reckoning(*rows, reapplied=reapplied)
+        assert known.best is not None
+        assert known.best.id == best
+
+
 def test_of_two_lines_the_lower_one_is_best() -> None:
-    known = reckoning(BASELINE, make(1, 0, KEPT, 1.9), make(2, 0, KEPT, 1.8))
+    known = reckoning(BASELINE, make(1, 0, KEPT, 1.9), make(2, 0, KEPT, 1.8), reapplied={2: True})
     assert known.best is not None
     assert known.best.id == 2
-    assert known.best_without(2) is known.experiments[1]
-
-
-def test_what_is_measured_on_a_newer_base_first_is_no_base_yet() -> None:
-    rows = (BASELINE, make(1, 0, KEPT, 1.9), make(2, 0, KEPT, 1.8))
-    known = reckoning(*rows, put_off=(2,))
-    assert known.best is not None
-    assert known.best.id == 1
 
 
 def test_luck_is_drawn_back_where_a_base_was_kept_for_it() -> None:

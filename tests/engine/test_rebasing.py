@@ -86,29 +86,29 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 def test_the_second_of_two_wins_is_queued_on_the_first(queue: Queue) -> None:
     first = queue.wins(0.3, "A = 1", "A = 2")
     second = queue.wins(0.4, "B = 1", "B = 2")
-    queue.rebasing.rebase()
+    queue.rebasing.bring_together()
     [together] = queue.queued
     assert (together.parent, queue.bench.journal.proposal(together.id).reapplies) == (first, second)
     assert queue.base.id == first, "the branch does not move before it has run"
-    queue.rebasing.rebase()
+    queue.rebasing.bring_together()
     assert len(queue.queued) == 1
 
 
 def test_once_it_has_run_the_lower_of_the_two_is_the_base(queue: Queue) -> None:
     queue.wins(0.3, "A = 1", "A = 2")
     second = queue.wins(0.4, "B = 1", "B = 2")
-    queue.rebasing.rebase()
+    queue.rebasing.bring_together()
     [together] = queue.queued
     queue.bench.journal.decide(together.id, Status.INVALID, Verdict(Event.REFUSE, "it broke"))
     assert queue.base.id == second
-    assert queue.rebasing.rebase() == []
+    queue.rebasing.bring_together()
     assert queue.queued == []
 
 
 def test_two_changes_of_one_line_are_not_brought_together(queue: Queue) -> None:
     queue.wins(0.3, "A = 1", "A = 2")
     second = queue.wins(0.4, "A = 1", "A = 3")
-    queue.rebasing.rebase()
+    queue.rebasing.bring_together()
     assert queue.queued == []
     assert queue.base.id == second
     refused = queue.bench.tree.with_status("t", Status.INVALID)
@@ -117,6 +117,6 @@ def test_two_changes_of_one_line_are_not_brought_together(queue: Queue) -> None:
 
 def test_one_win_is_left_alone(queue: Queue) -> None:
     first = queue.wins(0.3, "A = 1", "A = 2")
-    queue.rebasing.rebase()
+    queue.rebasing.bring_together()
     assert queue.queued == []
     assert queue.base.id == first

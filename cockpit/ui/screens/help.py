@@ -67,7 +67,7 @@ def help_lines(keys: list[KeyHelp], width: int) -> list[Line]:
     lines: list[Line] = [(("Keys", "heading"),)]
     lines += [((fit(f"  {key}", 14), "live"), (does, "")) for key, does in keys]
     lines += [(), (("In the agent pane", "heading"),)]
-    lines += _explained(COMMANDS, 16, width)
+    lines += _explained(COMMANDS, 19, width)
     lines += [(), (("Signs in the history", "heading"),)]
     signs = [f"{sign} {status_word(status)}" for status, sign in GLYPHS.items()]
     lines += [((f"  {line}", ""),) for line in wrap("   ".join([*signs, "★ best"]), width - 2)]
