@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.core.experiment import Experiment, Status
+from cockpit.core.experiment import Event, Experiment, Status, Verdict
 from cockpit.core.judge import REPLICATES, Policy
 from cockpit.engine.rule import Rule, wish_for
 from cockpit.lab.repo import Repo
@@ -188,3 +188,36 @@ def test_a_baseline_that_has_its_verdict_can_be_run_more_often(tmp_path: Path) -
     rule.calibrate("t")
     assert [wish.experiment for wish in bench.journal.wanted()] == [0, 0, 0]
     bench.journal.close()
+
+
+def test_what_waits_for_a_run_is_decided_when_the_night_ends(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 1.8)
+    assert bench.judging.due(own) == "run"
+    bench.judging.close("t")
+    assert bench.own(own.id).status is Status.BORDERLINE
+    assert bench.own(own.id).probability is not None
+
+
+def test_a_run_of_the_base_that_another_waits_for_serves_both(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 2.0)
+    while bench.judging.due(own) == "run":
+        own = bench.ends(own.id, 2.0005 - 1.6 * SIGMA)
+    assert bench.judging.due(own) == "base"
+    bench.journal.want(0, "verdict", wish_for(99), "rule")
+    assert bench.judging.due(bench.own(own.id)) is None
+    bench.judging.conclude(own.id)
+    assert len(bench.journal.wanted()) == 1
+
+
+def test_a_verdict_takes_back_the_run_that_it_needs_no_more(bench: Bench) -> None:
+    bench.baseline()
+    own = measured(bench, 2.0)
+    while bench.judging.due(own) == "run":
+        own = bench.ends(own.id, 2.0005 - 1.6 * SIGMA)
+    bench.judging.conclude(own.id)
+    bench.journal.decide(own.id, Status.STOPPED, Verdict(Event.STOP, "skipped", "ada"))
+    bench.tree.refresh()
+    bench.judging.decided(own.id)
+    assert bench.journal.wanted() == []
