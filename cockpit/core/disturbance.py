@@ -2,7 +2,8 @@
 
 Two runs of the same code on the same device train as many tokens in the same time. Where one falls
 far below the other it has not been measured under the same conditions, and its score says less of
-the change than of the neighbour.
+the change than of the neighbour. So is a first run that falls far below its base's though model and steps
+are as large: it runs once more, and then its twin tells.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,23 @@ def disturbed(runs: Sequence[Run]) -> list[tuple[Run, str]]:
         for speed, run in speeds
         if speed < SLOW * fastest
     ]
+
+
+def slowed_down(run: Run, base: Sequence[Run]) -> bool:
+    """Tell whether a run was far slower than its base's runs, and nothing it changed says why.
+
+    A model of other size, or steps of another size, are its own doing.
+    """
+    speed = _speed(run)
+    twins = [other for one in base if _like(run, one) and (other := _speed(one)) is not None]
+    return speed is not None and bool(twins) and speed < SLOW * max(twins)
+
+
+def _like(run: Run, other: Run) -> bool:
+    if not (run.steps and other.steps and run.tokens and other.tokens):
+        return False
+    same_step = abs(run.tokens / run.steps - other.tokens / other.steps) < 1.0
+    return run.parameters == other.parameters and same_step
 
 
 def _speed(run: Run) -> float | None:

@@ -129,15 +129,7 @@ def _night(
     limit_gb = settings.checkpoint_limit_gb or DEFAULT_LIMIT_GB
     bounds = Bounds(lab.program, settings.constraints or ())
     checkpoints = Checkpoints(lab, tree, 1e9 * limit_gb)
-    rule = Rule(
-        journal,
-        repo,
-        tree,
-        bounds,
-        Policy(settings.policy or Policy.AUTO),
-        REPLICATES if settings.replicates is None else settings.replicates,
-        settings.calibrate or BASELINE_RUNS,
-    )
+    rule = _rule(journal, repo, tree, settings, bounds)
     judging = Judging(journal, repo, tree, checkpoints, rule)
     hand = Hand.of(journal, repo, tree, judging)
     with contextlib.ExitStack() as closing:
@@ -218,6 +210,21 @@ def _night(
         recovery.return_idle(journal, tree, "the night ended")
         _end(journal, judging, opening, loop, beat)
     return Ending(loop.ending or "", loop.failed)
+
+
+def _rule(
+    journal: EngineJournal, repo: Repo, tree: Tree, settings: Settings, bounds: Bounds
+) -> Rule:
+    """Return the keep rule as a night's settings have it."""
+    return Rule(
+        journal,
+        repo,
+        tree,
+        bounds,
+        Policy(settings.policy or Policy.AUTO),
+        REPLICATES if settings.replicates is None else settings.replicates,
+        settings.calibrate or BASELINE_RUNS,
+    )
 
 
 def _sandbox(lab: Lab, settings: Settings, opening: Opening, device: Device) -> Sandbox:
@@ -324,7 +331,11 @@ def tick_once(lab: Lab) -> None:
             tree.refresh()
             checkpoints = Checkpoints(lab, tree, 1e9 * DEFAULT_LIMIT_GB)
             repo = Repo(lab.root)
-            judging = Judging(journal, repo, tree, checkpoints, Rule(journal, repo, tree))
+            night = journal.last_night()
+            settings = recovery.settings_of(night) if night else Settings()
+            bounds = Bounds(lab.program, settings.constraints or ())
+            rule = _rule(journal, repo, tree, settings, bounds)
+            judging = Judging(journal, repo, tree, checkpoints, rule)
             control = NoNight(lambda: recovery.end_dead_night(lab, journal, judging, tree))
             Commands(journal, Hand.of(journal, repo, tree, judging), control).take()
         finally:

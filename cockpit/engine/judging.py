@@ -320,6 +320,7 @@ class Judging:
             setup_fields=setup,
             preset=tag.preset if tag else None,
             proposal=self._journal.proposal(own.id),
+            options=tag.options if tag else None,
         )
         self._repo.write_note(own.commit, note)
 

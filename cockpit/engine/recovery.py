@@ -111,9 +111,14 @@ def inherited(
         return given, None
     if other_options(night, typed):
         return given, None
+    return settings_of(night), night
+
+
+def settings_of(night: Night) -> Settings:
+    """Return the settings that a night was begun with."""
     known = {field.name for field in fields(Settings)}
     options = {name: value for name, value in night.options.items() if name in known}
-    return Settings(**options | {"tag": night.tag}), night
+    return Settings(**options | {"tag": night.tag})
 
 
 def other_options(night: Night, typed: Settings) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Literal
 from cockpit.core import ablating
 from cockpit.core.code_size import code_lines
 from cockpit.core.constraints import Constraint
+from cockpit.core.disturbance import DISTURBED, slowed_down
 from cockpit.core.experiment import Event, Experiment, Status, Verdict
 from cockpit.core.judge import REPLICATES, Judgement, Policy, judge
 from cockpit.lab.repo import TRAIN_PY, Repo
@@ -148,7 +149,15 @@ class Rule:
         if judged.verdict is None:
             waits = judged.again == "base" and self._is_on_its_way(own)
             return Ruling(None, "waits" if waits else judged.again, judged)
+        if judged.verdict.event is Event.DISCARD and replicates and self._needs_a_twin(own):
+            return Ruling(None, "own", judged)
         return Ruling(self._constrained(own, judged.verdict), None, judged)
+
+    def _needs_a_twin(self, own: Experiment) -> bool:
+        """Tell whether all that was measured is a run that something else may have slowed down."""
+        base = self._tree.experiments[own.parent].scored if own.parent is not None else ()
+        again = any(run.state == DISTURBED for run in own.runs)
+        return len(own.scored) == 1 and not again and slowed_down(own.scored[0], base)
 
     def _is_on_its_way(self, own: Experiment) -> bool:
         """Tell whether a run of its base has still to come or to end, whoever asked for it."""

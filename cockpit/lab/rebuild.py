@@ -6,7 +6,7 @@ note: proposers may read them.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from cockpit.core.edits import difference
@@ -39,7 +39,13 @@ _PROPOSAL_FIELDS = (
 """What a note says of a proposal beside title and reason."""
 _LATER = ("named", "purpose", "spared")
 """Fields of a run that older notes do not have."""
-_RUN_FIELDS = tuple(field.name for field in fields(Run) if field.name not in _LATER)
+_RUN_FIELDS = tuple(one.name for one in fields(Run) if one.name not in _LATER)
+
+
+_FIGURES = ("probability", "gain", "gain_error")
+"""What the rule said of it, which older notes do not have."""
+_CARRIED = ("from", "effects")
+"""Options of a tag that its baseline's note keeps: what it was begun from, and with."""
 
 
 class NoteError(ValueError):
@@ -53,8 +59,9 @@ def note_of(
     setup_fields: Mapping[str, Any] | None = None,
     preset: str | None = None,
     proposal: Proposal,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the note of an experiment; `setup_fields` are given for a baseline only."""
+    """Return the note of an experiment; `setup_fields` and the tag's `options` for a baseline."""
     finished = [run.setup for run in experiment.runs if run.purpose != "horizon"]
     note: dict[str, Any] = {
         "format": FORMAT,
@@ -71,6 +78,7 @@ def note_of(
         "reason": experiment.reason,
         "val_bpb": experiment.val_bpb,
         "delta": delta,
+        **{name: getattr(experiment, name) for name in _FIGURES},
         "runs": [asdict(run) for run in experiment.runs],
         "setup": finished[-1] if finished else None,
         "preset": preset,
@@ -78,7 +86,10 @@ def note_of(
         "claimed_at": experiment.claimed_at,
         "decided_at": experiment.decided_at,
     }
-    return note | ({"setup_fields": dict(setup_fields)} if setup_fields else {})
+    if setup_fields:
+        note["setup_fields"] = dict(setup_fields)
+        note["carried"] = {n: v for n, v in (options or {}).items() if n in _CARRIED}
+    return note
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,7 @@ class Noted:
     setup: str | None
     setup_fields: dict[str, Any] | None
     preset: str | None
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
@@ -125,6 +137,7 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
             reason=note["reason"],
             claimed_at=note["claimed_at"],
             decided_at=note["decided_at"],
+            **{name: note.get(name) for name in _FIGURES},
             runs=runs,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -137,7 +150,7 @@ def from_note(note: Mapping[str, Any], commit: str, train_py: str) -> Noted:
         **said,
     )
     return Noted(experiment, proposal, note.get("setup"), note.get("setup_fields"),
-                 note.get("preset"))  # fmt: skip
+                 note.get("preset"), note.get("carried") or {})  # fmt: skip
 
 
 def from_commit(commit: Commit, tag: str, number: int, parent: int | None, train_py: str) -> Noted:
@@ -183,6 +196,7 @@ def rebuild(repo: Repo, journal: EngineJournal) -> Rebuilt:
             parents = [p for commit in repo.commits(hashes).values() for p in commit.parents]
             known = baseline.setup_fields or {}
             options = {"parent_commit": (parents or hashes)[0], "corpus": known["corpus"]}
+            options |= baseline.carried
             journal.add_tag(tag, known, baseline.setup or "", baseline.preset or "", options)
         for one in noted:
             _write(journal, one)
@@ -252,4 +266,5 @@ def _write(journal: EngineJournal, one: Noted) -> None:
         event = _BY_RULE[own.status] if by_rule else _BY_HAND.get(own.status, Event.STOP)
         verdict = Verdict(event, own.reason or "", own.decided_by or "rule")
         journal.decide(own.id, own.status, verdict, own.decided_at)
-    journal.change_experiment(own.id, claimed_at=own.claimed_at)
+    figures = {name: getattr(own, name) for name in _FIGURES}
+    journal.change_experiment(own.id, claimed_at=own.claimed_at, **figures)

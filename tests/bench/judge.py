@@ -17,8 +17,8 @@ import argparse
 import json
 import math
 import random
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from cockpit.core.beliefs import Belief, assess, of_baseline
 from cockpit.core.effects import Effects
@@ -27,6 +27,8 @@ from cockpit.core.judge import Base, Policy, judge
 from cockpit.core.noise import FLOOR_BPB, Noise, NoisePrior, pooled
 
 SIGMA = 20 * FLOOR_BPB
+NIGHT = 100
+"""Experiments: the judge begins each night knowing nothing but the prior."""
 BIG = 2.0
 """Sigmas: what a night should not miss."""
 
@@ -73,9 +75,9 @@ class Outcome:
     """Beyond one an experiment, the baseline's two aside."""
     asked: float
     """Of the experiments: left to a person."""
-    honest: float
-    """Sum of the honest gains of the kept ones over the sum of their true ones."""
-    claimed: float
+    honest: float | None
+    """Sum of the honest gains of the kept ones over that of their true ones; None for no gain."""
+    claimed: float | None
     """Sum of their measured gains over the true ones."""
 
 
@@ -140,8 +142,8 @@ class Lab:
             )
         return Outcome(
             self._scenario.name, str(self._policy), experiments, kept, false / max(1, kept),
-            found / max(1, big), runs / experiments - 1, asked / experiments, honest / gained,
-            claimed / gained,
+            found / max(1, big), runs / experiments - 1, asked / experiments,
+            _share(honest, gained), _share(claimed, gained),
         )  # fmt: skip
 
     def _run(self, truth: float) -> float:
@@ -172,11 +174,16 @@ class Lab:
         self._pooled = pooled([scores], NoisePrior(before.sigma, before.degrees))
 
 
+def _share(of: float, whole: float) -> float | None:
+    return of / whole if whole < 0 else None
+
+
 def main() -> None:
     """Play every scenario under both policies and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--experiments", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=1, help="play each so often")
+    parser.add_argument("--nights", type=int, default=100, help="of 100 experiments each")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     for scenario in SCENARIOS:
@@ -184,15 +191,39 @@ def main() -> None:
             for seed in range(1, given.seeds + 1):
                 one = Lab(scenario, policy, seed).play(given.experiments)
                 print(json.dumps(asdict(one)) if given.json else _told(one), flush=True)
+    for policy in (Policy.STRICT, Policy.AUTO):
+        nights = [Lab(SCENARIOS[0], policy, seed).play(NIGHT) for seed in range(given.nights)]
+        one = _together(nights)
+        print(json.dumps(asdict(one)) if given.json else _told(one), flush=True)
+
+
+def _together(nights: Sequence[Outcome]) -> Outcome:
+    """Return nights of one scenario as one; shares of kept ones are weighed by them."""
+    kept = sum(one.kept for one in nights)
+    count = len(nights)
+    return replace(
+        nights[0],
+        scenario=f"{count} nights of {NIGHT}",
+        experiments=count * NIGHT,
+        kept=kept,
+        false=sum(one.false * one.kept for one in nights) / max(1, kept),
+        found=sum(one.found for one in nights) / count,
+        more_runs=sum(one.more_runs for one in nights) / count,
+        asked=sum(one.asked for one in nights) / count,
+        honest=None,
+        claimed=None,
+    )
 
 
 def _told(one: Outcome) -> str:
-    return (
+    told = (
         f"{one.scenario:<30} {one.policy:<6} kept {one.kept:>5}, no gain {one.false:6.1%}, "
         f"gains of 2 sigma found {one.found:6.1%}, more runs {one.more_runs:6.1%}, "
-        f"asked {one.asked:5.1%}, gain as measured {one.claimed:4.2f} and honest "
-        f"{one.honest:4.2f} of the true one"
+        f"asked {one.asked:5.1%}"
     )
+    if one.honest is None or one.claimed is None:
+        return told
+    return f"{told}, of the true gain measured {one.claimed:4.2f}, honest {one.honest:4.2f}"
 
 
 if __name__ == "__main__":

@@ -221,3 +221,22 @@ def test_a_verdict_takes_back_the_run_that_it_needs_no_more(bench: Bench) -> Non
     bench.tree.refresh()
     bench.judging.decided(own.id)
     assert bench.journal.wanted() == []
+
+
+def test_a_slow_first_run_has_a_twin_before_it_is_discarded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "lab")
+    fast = {"tokens": 100_000, "steps": 100, "parameters": 5, "training_seconds": 10.0}
+    slow = fast | {"tokens": 50_000, "steps": 50}
+    number = bench.claimed(None)
+    for score in (2.000, 2.001):
+        bench.ends(number, score, **fast)
+    bench.audited(number, "passed")
+    own = bench.ends(bench.claimed(0), 2.4, **slow)
+    assert bench.judging.due(own) == "run"
+    assert bench.ends(own.id, 2.4, **slow).status is Status.DISCARDED, "it is its own doing"
+    other = bench.ends(bench.claimed(0), 2.4, **slow)
+    again = bench.ends(other.id, 1.7, **fast)
+    assert [run.state for run in again.runs] == ["disturbed", "finished"]
+    larger = bench.ends(bench.claimed(0), 2.4, **slow | {"parameters": 9})
+    assert larger.status is Status.DISCARDED
+    bench.journal.close()
