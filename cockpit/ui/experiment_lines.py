@@ -61,7 +61,7 @@ def standing(details: Details, snapshot: Snapshot) -> str:
     if own.id in snapshot.awaiting:
         words = ["borderline", "yours to decide"]
     elif own.id not in snapshot.sound:
-        words.append("unsound: an ancestor is not kept")
+        words.append("unsound: an ancestor is not kept (A tries it on the present base)")
     if own.id in snapshot.queue:
         words.append(f"{snapshot.queue.index(own.id) + 1} of {len(snapshot.queue)} in the queue")
     if snapshot.tag is not None and own.id == snapshot.tag.pinned:
