@@ -2,18 +2,22 @@
 
 Nothing is changed by it. Every experiment is held against its own parent once more, with the noise
 and the effects as the whole tag tells them; nothing can be run again, so that what is unclear is a
-person's. Of a tag with one run an experiment the noise is only assumed: `--sigma` says another one.
+person's, and constraints are left out. Of a tag with one run an experiment the noise is only
+assumed: `--sigma` says another one.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cockpit.core.code_size import code_lines
+from cockpit.core.effects import Effects
 from cockpit.core.experiment import VERDICTS, Experiment, Status, after
 from cockpit.core.judge import Policy, judge, signed
 from cockpit.core.noise import NoisePrior
-from cockpit.core.reckoning import Reckoning, noise_prior
+from cockpit.core.reckoning import Reckoning
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab, NoLabError
+from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.rundir import plain_text
 from cockpit.lab.tree import Tree
 
@@ -47,30 +51,51 @@ def rejudge(
     try:
         tree, tags = Tree(journal), journal.tags()
         tree.refresh()
-        known = next((t for t in reversed(tags) if tag in (None, t.name)), None)
+        night = journal.last_night()
+        wanted = tag or (night.tag if night else tags[-1].name if tags else None)
+        known = next((t for t in tags if t.name == wanted), None)
         if known is None:
             raise NoLabError(f"there is no tag {tag} in this lab" if tag else "no tag here yet")
-        prior = noise_prior(journal.setup(known.setup))
+        reckoning = tree.reckoning(known.name)
     finally:
         journal.close()
-    stated = NoisePrior(sigma, SURE) if sigma is not None else prior
-    reckoning = Reckoning(tree.of(known.name), stated)
+    if sigma is not None:
+        carried = Effects.from_json(known.options.get("effects"))
+        reckoning = Reckoning(tree.of(known.name), NoisePrior(sigma, SURE), carried)
+    lines = _sizes(lab, reckoning)
     found = [
-        _rejudged(reckoning, own, policy)
+        _rejudged(reckoning, own, policy, lines.get(own.id, 0))
         for own in reckoning.experiments.values()
         if own.parent is not None and own.scores and own.status in VERDICTS
     ]
     return known.name, reckoning, [one for one in found if one is not None]
 
 
-def _rejudged(reckoning: Reckoning, own: Experiment, policy: Policy) -> Rejudged | None:
+def _sizes(lab: Lab, reckoning: Reckoning) -> dict[int, int]:
+    """Return how many lines of code each experiment adds to its parent's, where git has both."""
+    own = [e for e in reckoning.experiments.values() if e.commit is not None]
+    if not own:
+        return {}
+    texts = Repo(lab.root).read_objects([f"{e.commit}:{TRAIN_PY}" for e in own])
+    sizes = {
+        e.id: code_lines(text.decode("utf-8", "replace")) if text is not None else None
+        for e, text in zip(own, texts, strict=True)
+    }
+    return {
+        e.id: size - base
+        for e in own
+        if (size := sizes[e.id]) is not None and (base := sizes.get(e.parent or 0)) is not None
+    }
+
+
+def _rejudged(reckoning: Reckoning, own: Experiment, policy: Policy, lines: int) -> Rejudged | None:
     base = reckoning.base_of(own)
     if base is None:
         return None
     spent = len(own.scores) - 1
     judged = judge(
         own.scores, base, reckoning.noise, reckoning.effects, policy=policy, replicates=0,
-        spent=spent,
+        spent=spent, lines=lines,
     )  # fmt: skip
     assert judged.verdict is not None
     found = judged.assessment

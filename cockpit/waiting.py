@@ -3,7 +3,7 @@
 from typing import Any
 
 from cockpit.core import queue
-from cockpit.core.awaiting import awaiting, worth
+from cockpit.core.awaiting import awaiting, is_a_persons, worth
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.judge import signed
 from cockpit.core.tree import delta, sound_ids, unsound_kept
@@ -40,7 +40,7 @@ def waiting(lab: Lab) -> dict[str, Any]:
 def _of_tag(journal: Journal, tree: Tree, tag: str) -> dict[str, Any]:
     own = tree.of(tag)
     base, sound = tree.base(tag), sound_ids(own)
-    deltas = {n: delta(own, e) for n, e in own.items() if e.status is Status.BORDERLINE}
+    deltas = {n: delta(own, e) for n, e in own.items() if is_a_persons(e)}
     line = queue.in_line(tree.with_status(tag, Status.QUEUED))
     running = [run for run in journal.running() if run.experiment in own]
     return {

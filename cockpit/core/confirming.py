@@ -14,9 +14,9 @@ sqrt(2) sigma. So up to `FEW_PAIRS` pairs both are pooled as two samples of one 
 
     s² = ((n - 1) s_pairs² + v 2 sigma²) / (n - 1 + v),      gain ± t(n - 1 + v) s / sqrt(n)
 
-with v the noise's degrees of freedom. A seed that moves both runs the same way makes the pairs
-closer than that; then the interval is wider than need be, never the other way round. With more
-pairs they speak for themselves.
+with v the degrees of freedom of the noise from all runs but the pairs' own; the prior of the noise
+has no say in what is confirmed. A seed that moves both runs the same way makes the pairs closer
+than that, and the interval wider than need be. With more pairs they speak for themselves.
 
 In words: *confirmed* when the whole interval is a gain; *contradicted* when not, and not even half
 of what was claimed lies in it; *not confirmed yet* otherwise, and more pairs will tell.
@@ -38,7 +38,7 @@ from typing import Literal
 
 from cockpit.core.experiment import Experiment, Run
 from cockpit.core.judge import signed
-from cockpit.core.noise import Noise, student_cdf
+from cockpit.core.noise import Noise, pooled, student_cdf
 
 LEVEL = 0.95
 """Of every interval here."""
@@ -189,6 +189,14 @@ def _judged(
         half = half_interval(deviation, len(pairs), degrees)
     state = _state(gain, half, claim)
     return Confirmation(own.id, baseline.id, pairs, claim, gain, half, degrees, state)
+
+
+def noise_beside(experiments: Iterable[Experiment]) -> Noise:
+    """Return the spread of a tag as its replicates alone show it, the pairs' own runs left out."""
+    return pooled(
+        [s for r in e.scored if r.purpose != FRESH and (s := r.val_bpb) is not None]
+        for e in experiments
+    )
 
 
 def spread(differences: Sequence[float], noise: Noise) -> tuple[float | None, int]:

@@ -2,8 +2,8 @@
 
 Two runs of the same code on the same device train as many tokens in the same time. Where one falls
 far below the other it has not been measured under the same conditions, and its score says less of
-the change than of the neighbour. So is a first run that falls far below its base's though model and steps
-are as large: it runs once more, and then its twin tells.
+the change than of the neighbour. A first run that falls far below its base's, though model and
+steps are as large, runs once more, and then its twin tells.
 """
 
 from collections.abc import Sequence

@@ -86,6 +86,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.DISCARDED, Event.ACCEPT): Status.KEPT,
     (Status.STOPPED, Event.ACCEPT): Status.KEPT,
     (Status.KEPT, Event.REJECT): Status.DISCARDED,
+    (Status.KEPT, Event.ACCEPT): Status.KEPT,
 }
 """The whole life cycle, but for what is `ASIDE`. A pair that is not here does not happen."""
 

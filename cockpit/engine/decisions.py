@@ -8,6 +8,7 @@ event), and who would turn around what they can't have seen is told who was firs
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.core.awaiting import is_doubtful
 from cockpit.core.experiment import (
     TRANSITIONS,
     Event,
@@ -51,7 +52,7 @@ class Decisions:
         if own.parent is None:
             raise DecisionError(f"#{own.id} is a baseline: it is measured, not judged")
         last = self._last_of(own)
-        if own.status is LEADS_TO[event]:
+        if own.status is LEADS_TO[event] and not is_doubtful(own):
             return f"#{own.id} is {own.status} already: {self._who(own, last)}"
         if last is not None and seen is not None and last.id > seen:
             raise DecisionError(

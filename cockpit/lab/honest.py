@@ -87,7 +87,7 @@ def honest(journal: Journal, tree: Tree, own: Experiment) -> Honest | None:
     baseline, tag = tree.baseline(own.tag), journal.tag(own.tag)
     if baseline is None or tag is None:
         return None
-    found = confirming.confirm(baseline, own, tree.noise(own.tag))
+    found = confirming.confirm(baseline, own, confirming.noise_beside(tree.of(own.tag).values()))
     at_hand = found.gain if found.gain is not None else found.claimed
     horizons = [
         Horizon(_budget(journal, setup), confirming.at_horizon(baseline, own, setup, at_hand))

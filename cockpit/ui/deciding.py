@@ -5,6 +5,7 @@ What the rule left to a person is one key; to overrule the rule is worth a quest
 
 from collections.abc import Mapping
 
+from cockpit.core.awaiting import is_doubtful
 from cockpit.core.experiment import TRANSITIONS, Event, Experiment, Status
 from cockpit.core.tree import delta
 from cockpit.ui.text import signed
@@ -24,13 +25,15 @@ def why_not(experiment: Experiment, verb: str) -> str | None:
         return f"{number} waits in the queue: there is nothing to judge yet"
     if experiment.status is Status.RUNNING:
         return f"{number} is under way: there is nothing to judge yet"
+    word = status_word(experiment.status)
+    already = (experiment.status, verb) in {
+        (Status.KEPT, "accept"),
+        (Status.DISCARDED, "reject"),
+    }
+    if already and not is_doubtful(experiment):
+        return f"{number} is {word} already"
     if (experiment.status, EVENTS[verb]) not in TRANSITIONS:
-        already = (experiment.status, verb) in {
-            (Status.KEPT, "accept"),
-            (Status.DISCARDED, "reject"),
-        }
-        word = status_word(experiment.status)
-        return f"{number} is {word} already" if already else f"{number} is {word}: no {verb}"
+        return f"{number} is {word}: no {verb}"
     if verb == "accept" and experiment.val_bpb is None:
         return f"{number} has no val_bpb: there is nothing to accept"
     return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.core import tree
-from cockpit.core.awaiting import awaiting
+from cockpit.core.awaiting import awaiting, is_a_persons
 from cockpit.core.effects import Effects
 from cockpit.core.experiment import Experiment, Status
 from cockpit.core.queue import in_line
@@ -34,7 +34,7 @@ def derived(
     counts = ideas_by_status(own)
     sound = frozenset(tree.sound_ids(experiments))
     queued = [e for e in own if e.status is Status.QUEUED]
-    asked = [e for e in own if e.status is Status.BORDERLINE]
+    asked = [e for e in own if is_a_persons(e)]
     deltas = {e.id: tree.delta(experiments, e) for e in asked}
     line = tree.lineage(experiments, best.id) if best else []
     return {

@@ -1,5 +1,7 @@
 """What waits for a person, most valuable first."""
 
+from dataclasses import replace
+
 from cockpit.core.awaiting import awaiting, worth
 from cockpit.core.experiment import Experiment, Status
 
@@ -43,3 +45,10 @@ def test_the_measured_change_stands_in_for_an_honest_one() -> None:
     assert [e.id for e in found] == [2, 1]
     assert worth(borderline(2), -0.004) == 0.002
     assert worth(borderline(2), 0.004) == 0.0
+
+
+def test_a_kept_one_that_looks_like_none_by_now_is_a_persons_too() -> None:
+    kept = replace(borderline(4, 0.2, 0.002), status=Status.KEPT, decided_by="rule")
+    assert order(kept, borderline(5, 0.6, -0.0001)) == [4, 5]
+    assert order(replace(kept, probability=0.9)) == []
+    assert order(replace(kept, decided_by="ada")) == []

@@ -45,7 +45,7 @@ def test_a_decision_by_hand_can_be_taken_back() -> None:
 @pytest.mark.parametrize(
     ("status", "event"),
     [
-        (Status.QUEUED, Event.ACCEPT), (Status.CRASHED, Event.ACCEPT), (Status.KEPT, Event.ACCEPT),
+        (Status.QUEUED, Event.ACCEPT), (Status.CRASHED, Event.ACCEPT), (Status.KEPT, Event.CLAIM),
         (Status.RUNNING, Event.CLAIM), (Status.STOPPED, Event.RETURN),
     ],
 )  # fmt: skip
