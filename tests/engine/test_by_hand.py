@@ -94,48 +94,38 @@ TAKES_EFFECT = {
     "unsound": MEASURED,
     "baseline": {"branch", "replicate", "rerun", *ANYTIME},
 }
-NIGHT_ALONE = {"finish", "skip"}
-"""Without an engine nothing runs that could be ended, or let finish."""
-VERBS = ("accept", "reject", "branch", "replicate", "rerun", "drop", "first", "later", "note")
+VERBS = (
+    "accept", "reject", "branch", "replicate", "rerun", "drop", "first", "later", "note",
+    "finish", "skip",  # without an engine nothing runs that could be ended, or let finish
+)  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=POINTS)
-def point(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
-    tuple[str, int, Hands]
-]:  # fmt: skip
-    """One experiment at one point of its life, and one more in the queue behind it."""
-    lab = Hands(tmp_path_factory.mktemp("point") / "lab")
-    number = POINTS[request.param](lab)
-    lab.queued(75)
-    yield request.param, number, lab
-    lab.journal.close()
-
-
-@pytest.mark.parametrize("verb", [*VERBS, *sorted(NIGHT_ALONE)])
+@pytest.mark.parametrize("name", POINTS)
 def test_a_hand_at_every_point_takes_effect_or_is_refused_with_the_reason(
-    point: tuple[str, int, Hands], verb: str, tmp_path: Path
+    name: str, lab: Hands, tmp_path: Path
 ) -> None:
-    name, number, template = point
-    lab = template.copy(tmp_path / "lab")
-    before = (lab.own(number).status, len(lab.story(number)))
-
-    row = lab.act(verb, id=number, text="a thought")
-
-    assert row.outcome
-    assert "\n" not in row.outcome
-    if verb in TAKES_EFFECT[name]:
-        assert row.state == "done", row.outcome
-        assert f"#{number}" in row.outcome
-    else:
-        assert row.state == "refused", row.outcome
-        assert (lab.own(number).status, len(lab.story(number))) == before
-    if row.state == "done" and verb in ("accept", "reject"):
-        assert lab.own(number).status is (KEPT if verb == "accept" else DISCARDED)
-        told = lab.journal.verdicts(number)
-        if len(told) > before[1]:
-            assert told[-1].decided_by == "ada"
-            assert told[-1].facts["before"]["status"] == before[0]
-    lab.journal.close()
+    number = POINTS[name](lab)
+    lab.queued(75)  # behind it
+    before, story = lab.own(number), lab.story(number)
+    assert TAKES_EFFECT[name] <= set(VERBS)
+    for verb in set(VERBS) - TAKES_EFFECT[name]:
+        row = lab.act(verb, id=number)
+        assert row.state == "refused", (verb, row.outcome)
+        assert row.outcome
+        assert "\n" not in row.outcome
+        assert (lab.own(number), lab.story(number)) == (before, story)
+    for verb in sorted(TAKES_EFFECT[name]):
+        copy = lab.copy(tmp_path / verb)
+        row = copy.act(verb, id=number, text="a thought")
+        assert row.state == "done", (verb, row.outcome)
+        assert f"#{number}" in (row.outcome or "")
+        if verb in ("accept", "reject"):
+            assert copy.own(number).status is (KEPT if verb == "accept" else DISCARDED)
+            if before.status is not copy.own(number).status:
+                told = copy.journal.verdicts(number)[-1]
+                assert (told.event, told.decided_by) == (verb, "ada")
+                assert told.facts["before"]["status"] == before.status
+        copy.journal.close()
 
 
 # ---- two people ---------------------------------------------------------------------------------
