@@ -5,7 +5,7 @@ from typing import Any
 
 HINT_CHARACTERS = 2_000
 """A hint stands in every prompt: it is a nudge, not a paper."""
-PLAIN_VERBS = ("pause", "resume", "undo")
+PLAIN_VERBS = ("pause", "resume", "undo", "ablate")
 ID_VERBS = ("accept", "reject", "replicate", "rerun", "drop", "first", "later", "finish")
 OPTIONS = {"skip": "requeue", "stop": "now"}
 """The one word that may follow."""
@@ -33,6 +33,8 @@ COMMANDS = (
     ("/drop N", "take an experiment from the queue"),
     ("/first N", "put it at the front of the queue"),
     ("/later N", "put it at the end of the queue"),
+    ("/confirm [N]", "fresh pairs of runs of it, or the best, and the baseline"),
+    ("/ablate", "the best without each of its changes: which are dead weight"),
     ("/pause", "start nothing new"),
     ("/resume", "go on"),
     ("/skip [requeue]", "end the run under way: stopped, or back to the queue"),
@@ -72,6 +74,11 @@ def parse(text: str) -> Typed | str:
         number = _number(rest)
         if number is None and rest != "best":
             return "/branch wants the number of an experiment, or best: /branch 12"
+        return Typed(verb, {"id": number})
+    if verb == "confirm":
+        number = _number(rest)
+        if number is None and rest:
+            return "/confirm wants the number of an experiment, or nothing for the best"
         return Typed(verb, {"id": number})
     if verb == "note":
         return _note(rest)

@@ -26,6 +26,7 @@ SEEN = frozenset({"accept", "reject", "undo"})
 
 COMMANDS: Mapping[str, tuple[str, dict[str, object]]] = {
     "best": ("branch", {"id": None}),
+    "confirm": ("confirm", {"id": None}),
     "requeue": ("skip", {"requeue": True}),
 }
 """Of wishes that are called something else in the inbox."""

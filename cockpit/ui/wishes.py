@@ -15,6 +15,7 @@ class Wish:
 
     name: str
     key: str
+    """Empty: it is in the palette alone."""
     label: str
     """Beside its key."""
     does: str
@@ -32,6 +33,8 @@ WISHES = (
     Wish("take", "o", "try what is offered", "try the working tree's train.py, as is offered"),
     Wish("undo", "u", "undo", "take the last decision by hand back", shown=False),
     Wish("best", "B", "best", "the base is the best again: nothing is pinned", shown=False),
+    Wish("confirm", "", "confirm", "confirm the best: fresh pairs of runs of it and the baseline"),
+    Wish("ablate", "", "ablate", "leave each change of the best out: which are dead weight"),
     Wish("skip", "s", "skip", "end the run under way: its experiment is stopped"),
     Wish(
         "requeue", "S", "requeue", "end the run under way without a verdict: back to the queue",
@@ -48,7 +51,7 @@ EVERYWHERE = frozenset({"undo", "pause", "resume"})
 def bindings() -> list[Binding]:
     """Return the keys of all wishes; where none of a key is possible, it says why."""
     keys = []
-    for key, wishes in groupby(WISHES, key=lambda wish: wish.key):
+    for key, wishes in groupby(filter(lambda w: w.key, WISHES), key=lambda wish: wish.key):
         names = []
         for wish in wishes:
             names.append(wish.name)
@@ -80,6 +83,8 @@ def why_not(snapshot: Snapshot, name: str) -> str | None:
         return f"the engine is {engine.state}" if wrong else None
     if name == "take":
         return None if snapshot.offer is not None else "nothing is offered"
+    if name in {"confirm", "ablate"}:
+        return None if snapshot.gain is not None else "the baseline is the best: nothing is won yet"
     if name == "edit":
         return None if snapshot.base is not None else "there is no base yet"
     if name in {"undo", "best"}:

@@ -33,6 +33,12 @@ def test_a_base_is_an_experiment_or_the_best() -> None:
     assert parse("/branch best") == Typed("branch", {"id": None})
 
 
+def test_the_best_is_confirmed_or_another() -> None:
+    assert parse("/confirm") == Typed("confirm", {"id": None})
+    assert parse("/confirm 3") == Typed("confirm", {"id": 3})
+    assert parse("/ablate") == Typed("ablate")
+
+
 def test_a_note_has_words() -> None:
     assert parse("/note 7 odd  curve") == Typed("note", {"id": 7, "text": "odd  curve"})
 
@@ -66,7 +72,7 @@ def test_a_question_and_an_order_keep_their_words() -> None:
         "/accept", "/reject x", "/accept ²", "/pause now", "/frobnicate", "/hint", "", "/",
         "/once", "/ask", "/try ", "/edit", "/edit 3", "/edit x words", "/withdraw", "/withdraw 1 2",
         "/findings now", "/skip now", "/branch", "/branch worst", "/note 7", "/note words",
-        "/undo 3", "/replicate", "/note 7 " + "x" * 3000,
+        "/undo 3", "/confirm it", "/replicate", "/note 7 " + "x" * 3000,
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_answered_with_a_line(wrong: str) -> None:
@@ -91,6 +97,6 @@ def test_a_hint_is_bounded() -> None:
 def test_every_command_that_is_explained_is_understood() -> None:
     for usage, _ in COMMANDS:
         typed = usage.replace("N", "3").replace("TEXT", "words")
-        for word in ("[now]", "[requeue]"):
+        for word in ("[now]", "[requeue]", "[3]"):
             typed = typed.replace(word, word.strip("[]"))
         assert isinstance(parse(typed.partition("|")[0]), Typed), usage
