@@ -80,6 +80,7 @@ def _wish(own: Experiment, wish: Wanted) -> dict[str, Any]:
 
 def _figures(own: Experiment, change: float | None) -> dict[str, Any]:
     return {
+        "status": own.status,
         "parent": own.parent,
         "delta": change,
         "probability": own.probability,
@@ -107,7 +108,8 @@ def in_words(told: dict[str, Any]) -> str:
         by_hand = ", by hand: `cockpit branch best` gives it back" if told["pinned"] else ""
         lines.append(f"base   #{told['base']}{by_hand}")
     for one in told["awaiting"]:
-        lines += [f"yours  {_line(one)}", f"       {_odds(one)}", f"       {_ways(one)}"]
+        by_now = ": kept, and looks like none by now" if one["status"] == Status.KEPT else ""
+        lines += [f"yours  {_line(one)}{by_now}", f"       {_odds(one)}", f"       {_ways(one)}"]
     for one in told["unsound"]:
         again = f"cockpit rerun {one['id']} tries it on the present base"
         lines += [f"unsound {_line(one)} is {one['status']} on what is not kept", f"       {again}"]

@@ -64,6 +64,8 @@ def test_the_queue_says_what_is_next_and_what_waits_for_a_person(hands: Hands) -
     small, large = (hands.measured(Status.BORDERLINE, w, 1.95) for w in (70, 80))
     hands.journal.change_experiment(small, probability=0.7, gain=-0.001, gain_error=0.0005)
     hands.journal.change_experiment(large, probability=0.7, gain=-0.01, gain_error=0.0005)
+    doubtful = hands.measured(Status.KEPT, 85, 1.99)
+    hands.journal.change_experiment(doubtful, probability=0.1, gain=-0.0001)
     waiting = [hands.queued(width) for width in (90, 100)]
     under_way = hands.running(110)
     hands.act("first", id=waiting[1])
@@ -75,13 +77,14 @@ def test_the_queue_says_what_is_next_and_what_waits_for_a_person(hands: Hands) -
     ]  # fmt: skip
     assert [one["id"] for one in told["running"]] == [under_way]
     assert [(one["id"], one["author"]) for one in told["wanted"]] == [(large, "anna")]
-    assert [one["id"] for one in told["awaiting"]] == [large, small]
+    assert [one["id"] for one in told["awaiting"]] == [large, small, doubtful]
     assert told["awaiting"][0]["worth"] == pytest.approx(0.007)
     assert [one["id"] for one in told["unsound"]] == [child]
     text = cockpit(hands.lab.root, "queue").stdout
     for words in (
         f"now    #{under_way}", f"   1   #{waiting[1]}", "P(better) 0.70, honest −0.0100 ±0.0005",
         f"cockpit accept {large}, reject {large}, replicate {large}", f"cockpit rerun {child}",
+        "kept, and looks like none by now",
     ):  # fmt: skip
         assert words in text
 
