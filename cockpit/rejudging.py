@@ -51,8 +51,7 @@ def rejudge(
     try:
         tree, tags = Tree(journal), journal.tags()
         tree.refresh()
-        night = journal.last_night()
-        wanted = tag or (night.tag if night else tags[-1].name if tags else None)
+        wanted = tag or journal.present_tag()
         known = next((t for t in tags if t.name == wanted), None)
         if known is None:
             raise NoLabError(f"there is no tag {tag} in this lab" if tag else "no tag here yet")

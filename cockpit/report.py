@@ -51,7 +51,7 @@ def _status(lab: Lab, journal: LookingJournal | None, tree: Tree | None) -> dict
     row = journal.engine() if journal else None
     night = journal.last_night() if journal else None
     tags = journal.tags() if journal else []
-    tag = night.tag if night else tags[-1].name if tags else None
+    tag = journal.present_tag() if journal else None
     setup = next((t.setup for t in tags if t.name == tag), None)
     own = list(tree.of(tag).values()) if tree and tag else []
     state = engine_state(lab, row)
@@ -141,8 +141,7 @@ def scores(lab: Lab) -> tuple[Scores | None, list[Call]]:
         return None, []
     journal = LookingJournal(lab.journal, write=False)
     try:
-        night, tags = journal.last_night(), journal.tags()
-        tag = night.tag if night else tags[-1].name if tags else None
+        night, tag = journal.last_night(), journal.present_tag()
         found = journal.scores(tag, journal.experiments()) if tag else None
         return found, journal.calls(night.id) if night else []
     finally:

@@ -183,9 +183,8 @@ def export_table(lab: Lab, tag: str | None = None) -> tuple[str, str, int]:
     """
     journal = Journal(lab.journal, write=False)
     try:
-        night, tags = journal.last_night(), [own.name for own in journal.tags()]
-        name = tag or (night.tag if night else tags[-1] if tags else None)
-        if name is None or name not in tags:
+        name = tag or journal.present_tag()
+        if name is None or journal.tag(name) is None:
             raise NoLabError(f"there is no tag {name} in this lab" if name else "nothing to export")
         tree = Tree(journal)
         tree.refresh()

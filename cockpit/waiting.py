@@ -26,8 +26,7 @@ def waiting(lab: Lab) -> dict[str, Any]:
         return told
     journal = Journal(lab.journal, write=False)
     try:
-        night, tags = journal.last_night(), journal.tags()
-        tag = night.tag if night is not None else tags[-1].name if tags else None
+        tag = journal.present_tag()
         if tag is None:
             return told
         tree = Tree(journal)

@@ -29,12 +29,8 @@ SEED_STRIDE, FIRST_SEED = 1000, 500
 
 def present_tag(journal: EngineJournal, name: object = None) -> Tag:
     """Return a tag by name, or the one of the last night; raises `DecisionError`."""
-    night = journal.last_night()
-    wanted = name if isinstance(name, str) else night.tag if night is not None else None
-    tags = journal.tags()
-    tag = next((t for t in tags if t.name == wanted), None)
-    if tag is None and wanted is None and tags:
-        tag = tags[-1]
+    wanted = name if isinstance(name, str) else journal.present_tag()
+    tag = journal.tag(wanted) if wanted is not None else None
     if tag is None:
         raise DecisionError(f"there is no tag {wanted}" if wanted else "nothing was measured yet")
     return tag

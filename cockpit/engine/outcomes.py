@@ -54,10 +54,10 @@ class Outcomes:
     def present_tag(self) -> str:
         """Return the tag of the last night, else the newest; raises `DecisionError`."""
         self._tree.refresh()
-        night, tags = self._journal.last_night(), self._journal.tags()
-        if night is None and not tags:
+        tag = self._journal.present_tag()
+        if tag is None:
             raise DecisionError("there is no tag in this lab yet: `cockpit start` begins one")
-        return night.tag if night is not None else tags[-1].name
+        return tag
 
     def untrue(self, own: Experiment) -> str | None:
         """Return why nothing can be built on a score: its audit has failed."""

@@ -234,6 +234,11 @@ class Journal:
         )
         return frozenset(row[0] for row in rows)
 
+    def present_tag(self) -> str | None:
+        """Return the tag of the last night, else the newest; None where there is none."""
+        night, tags = self.last_night(), self.tags()
+        return night.tag if night is not None else tags[-1].name if tags else None
+
     def setup(self, setup_hash: str) -> dict[str, Any] | None:
         """Return the fields of a measuring setup by its hash, or None."""
         row = self._db.execute("SELECT fields FROM setup WHERE hash = ?", (setup_hash,)).fetchone()

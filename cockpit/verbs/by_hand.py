@@ -91,11 +91,9 @@ def _base(lab: Lab, journal: LookingJournal) -> tuple[int, str]:
     from cockpit.lab.repo import TRAIN_PY, Repo
     from cockpit.lab.tree import Tree
 
-    night, tags = journal.last_night(), journal.tags()
     tree = Tree(journal)
     tree.refresh()
-    tag = night.tag if night is not None else tags[-1].name if tags else ""
-    base = tree.base(tag)
+    base = tree.base(journal.present_tag() or "")
     if base is None or base.commit is None:
         raise LabError("there is no base yet: the baseline of the tag is not measured")
     return base.id, Repo(lab.root).read_text(base.commit, TRAIN_PY)

@@ -1,0 +1,1 @@
+"""What a person may type, a group of verbs a file. Heavy imports only inside a verb."""
