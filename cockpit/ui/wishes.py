@@ -30,7 +30,7 @@ WISHES = (
     Wish("yours", "Q", "yours", "what waits for you, most valuable first"),
     Wish("try", "t", "try", "try an idea in words: the next proposal is this"),
     Wish("edit", "e", "edit", "try an idea: the base's train.py in your editor", shown=False),
-    Wish("take", "o", "try what is offered", "try the working tree's train.py, as is offered"),
+    Wish("take", "o", "try offer", "try the working tree's train.py, as is offered"),
     Wish("undo", "u", "undo", "take the last decision by hand back", shown=False),
     Wish("best", "B", "best", "the base is the best again: nothing is pinned", shown=False),
     Wish("confirm", "", "confirm", "confirm the best: fresh pairs of runs of it and the baseline"),
