@@ -86,12 +86,14 @@ class Judging:
         return self._tree.experiments[run.experiment]
 
     def _reckon(self, own: Experiment) -> None:
-        """Bring the figures of an experiment up to date that has run again after its verdict."""
-        found = self._tree.reckoning(own.tag).assessment(own)
-        if found is not None:
-            self._journal.change_experiment(
-                own.id, probability=found.probability, gain=found.gain, gain_error=found.error
-            )
+        """Bring the figures of what has run again after its verdict up to date, and its children."""
+        known = self._tree.reckoning(own.tag)
+        grown = self._tree.with_status(own.tag, Status.KEPT, Status.BORDERLINE)
+        for one in (own, *(e for e in grown if e.parent == own.id)):
+            if (found := known.assessment(one)) is not None:
+                self._journal.change_experiment(
+                    one.id, probability=found.probability, gain=found.gain, gain_error=found.error
+                )
 
     def _timed(self, ended: Ended) -> Run:
         """Return the run, without its score where it trained for longer than its budget."""

@@ -240,3 +240,13 @@ def test_a_slow_first_run_has_a_twin_before_it_is_discarded(tmp_path: Path) -> N
     larger = bench.ends(bench.claimed(0), 2.4, **slow | {"parameters": 9})
     assert larger.status is Status.DISCARDED
     bench.journal.close()
+
+
+def test_what_was_kept_on_a_base_is_reckoned_anew_when_the_base_runs_again(bench: Bench) -> None:
+    number = bench.gains(bench.baseline())
+    before = bench.audited(number, "passed").gain
+    bench.ends(0, 1.9)
+    after = bench.own(number).gain
+    assert before is not None
+    assert after is not None
+    assert after > before, "the base is better than it had measured"
