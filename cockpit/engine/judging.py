@@ -86,7 +86,7 @@ class Judging:
         return self._tree.experiments[run.experiment]
 
     def _reckon(self, own: Experiment) -> None:
-        """Bring the figures of what has run again after its verdict up to date, and its children."""
+        """Bring the figures up to date of what has run again, and of what was kept on it."""
         known = self._tree.reckoning(own.tag)
         grown = self._tree.with_status(own.tag, Status.KEPT, Status.BORDERLINE)
         for one in (own, *(e for e in grown if e.parent == own.id)):
