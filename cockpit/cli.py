@@ -10,7 +10,7 @@ from pathlib import Path
 from cockpit import inbox
 from cockpit.arguments import Verb, parser
 from cockpit.lab import lab as labs
-from cockpit.lab.journal import JournalError
+from cockpit.lab.connection import JournalError
 from cockpit.lab.lab import LabError, NoLabError, SettingsError
 from cockpit.verbs import carrying, looking, night
 from cockpit.verbs.codes import DONE, REFUSED, UNKNOWN, USAGE

@@ -19,8 +19,8 @@ from cockpit.executors.base import Device, ExecutorError
 from cockpit.executors.probing import probe
 from cockpit.executors.sandbox import Sandbox
 from cockpit.lab import presets
+from cockpit.lab.connection import JournalError
 from cockpit.lab.git import RepoError
-from cockpit.lab.journal import JournalError
 from cockpit.lab.lab import Lab, LabError
 from cockpit.lab.presets import Preset
 from cockpit.lab.repo import Repo

@@ -11,7 +11,7 @@ from typing import Any
 
 from cockpit.engine.daemon import Tell, run
 from cockpit.engine.recovery import plain
-from cockpit.lab.journal import JournalError
+from cockpit.lab.connection import JournalError
 from cockpit.lab.lab import Lab, LabError, LockedError
 from cockpit.lab.settings import Settings
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from cockpit.core.experiment import Experiment, Hint
 from cockpit.core.ledger import total
-from cockpit.lab.journal import Journal, JournalError
+from cockpit.lab.connection import JournalError
+from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.looking import LookingJournal, Scores
 from cockpit.lab.rows import EngineRow, Night

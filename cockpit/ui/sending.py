@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.lab.journal import Journal, JournalError
+from cockpit.lab.connection import JournalError
+from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.ui.snapshot import Outcome
 from cockpit.ui.spawn import OneOffTick

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit import inbox
-from cockpit.lab.journal import JournalError
+from cockpit.lab.connection import JournalError
 from cockpit.lab.lab import Lab, LabError, SettingsError
 from cockpit.lab.looking import LookingJournal
 

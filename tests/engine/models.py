@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cockpit.core.constants import rewrite
 from cockpit.lab import presets
-from cockpit.lab.journal import Journal, JournalError
+from cockpit.lab.connection import JournalError
+from cockpit.lab.journal import Journal
 from cockpit.lab.lab import find
 from tests.bench.nights import COCKPIT
 from tests.conftest import wait_until

@@ -14,7 +14,8 @@ import pytest
 
 from cockpit.core.experiment import Event, Proposal, Run, Status, Verdict
 from cockpit.core.ledger import SlotLedger
-from cockpit.lab.journal import Journal, JournalError
+from cockpit.lab.connection import JournalError
+from cockpit.lab.journal import Journal
 from cockpit.lab.rows import SCHEMA, AuditRow, EngineRow
 from cockpit.lab.writing import EngineJournal
 
