@@ -31,7 +31,8 @@ from cockpit.engine.file_watch import FileWatch
 from cockpit.engine.hand import Hand
 from cockpit.engine.heartbeat import Heartbeat
 from cockpit.engine.judging import Judging
-from cockpit.engine.loop import Limits, Loop
+from cockpit.engine.limits import Limits
+from cockpit.engine.loop import Loop
 from cockpit.engine.opening import Opening, open_night
 from cockpit.engine.program_watch import ProgramWatch
 from cockpit.engine.pruning import Pruning

@@ -3,9 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from cockpit.core.ablating import PROPOSER as ABLATE
 from cockpit.core.applying import ApplyError
 from cockpit.core.confirming import told_count
 from cockpit.core.experiment import Experiment, Run, Status
@@ -15,10 +13,12 @@ from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import RefusedError
 from cockpit.engine.confirming import Confirming
 from cockpit.engine.conversation import Conversation
-from cockpit.engine.judging import Due, Judging
+from cockpit.engine.judging import Judging
+from cockpit.engine.limits import Limits
 from cockpit.engine.proposing import Proposing
 from cockpit.engine.pruning import Pruning
 from cockpit.engine.running import Ended, Slot
+from cockpit.engine.telling import told_run, told_verdict
 from cockpit.lab.rows import Night
 from cockpit.lab.tree import Tree
 from cockpit.lab.writing import EngineJournal
@@ -30,7 +30,6 @@ BASELINE_FAILURES = 2
 MEND = "mend trainer/train.py, commit it, and begin a new tag: cockpit start --tag NEW"
 LOST_IN_A_ROW = 2
 """From this many lost runs of a baseline in a row on, the slot waits before the next."""
-ALL_ASKED_FOR = "what was asked for is measured"
 NOBODY_READS = (
     "search has the ideas tonight and reads nothing (`cockpit start --proposer llm --model NAME`)"
 )
@@ -39,21 +38,6 @@ REQUEUED = "put back by "
 BY_PERSON = "stopped by "
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What ends a night by itself; None is no limit."""
-
-    experiments: int | None
-    """Experiments to claim, the baseline not counted."""
-    seconds: float | None
-    """Wall clock after which nothing new starts."""
-
-    @property
-    def goes_on(self) -> bool:
-        """Tell whether it is a night with ideas, not one of what was asked for alone."""
-        return self.experiments != 0
 
 
 class Loop:
@@ -157,21 +141,11 @@ class Loop:
             return
         if self._claiming.waits_for_its_turn() or not all(slot.idle for slot in self.slots):
             return
-        experiments = self._limits.experiments
-        if self._time_is_up:
-            self.ending = f"the duration of {self._limits.seconds:.0f} s is over"
-        elif experiments is not None and self._claiming.claimed >= experiments:
-            done = f"all {experiments} experiments are done" if experiments else ALL_ASKED_FOR
-            self.ending = done
-
-    @property
-    def _time_is_up(self) -> bool:
-        return self._limits.seconds is not None and self.elapsed >= self._limits.seconds
+        self.ending = self._limits.reached(self._claiming.claimed, self.elapsed)
 
     @property
     def _most(self) -> int | None:
-        """Return how many experiments may be claimed: no more once the night's time is up."""
-        return self._claiming.claimed if self._time_is_up else self._limits.experiments
+        return self._limits.most(self._claiming.claimed, self.elapsed)
 
     def _mark_idle(self) -> None:
         for slot in self.slots:
@@ -297,7 +271,7 @@ class Loop:
         self._pruning.ended(slot, ended.run)
         slot.release()
         if ended.run.purpose == "verdict":
-            self._announce(own, _told(own, ended.run, self._judging.due(own)))
+            self._announce(own, told_run(own, ended.run, self._judging.due(own)))
         else:
             self._tell_fresh(own, ended.run)
         if ended.run.state in ("finished", "failed", "invalid", "pruned"):
@@ -322,7 +296,7 @@ class Loop:
 
     def _announce(self, own: Experiment, told: str | None = None) -> None:
         """Tell what has become of an experiment; its verdict where nothing else is given."""
-        told = told or _verdict_of(own)
+        told = told or told_verdict(own)
         self._tell(f"#{own.id} {own.title}: {told}")
         if own.status not in (Status.RUNNING, Status.QUEUED):
             self._journal.add_message("engine", "engine", told, own.id)
@@ -383,7 +357,7 @@ class Loop:
                 self._is_free(slot)
                 and not slot.faults.waits(now)
                 and self._limits.goes_on
-                and not self._time_is_up
+                and not self._limits.time_is_up(self.elapsed)
             )
             if self._confirming.has_time(slot.number, waits, now) and self._confirming.for_idle():
                 self._claim(slot, idle=True)
@@ -429,23 +403,6 @@ class Loop:
         """
         self._tell(text)
         self._journal.add_message(role, "engine", text)
-
-
-def _told(own: Experiment, run: Run, due: Due | None) -> str:
-    """Return in words how one run of an experiment went."""
-    if own.status not in (Status.RUNNING, Status.QUEUED):
-        return _verdict_of(own)
-    score = f"{run.val_bpb:.4f}" if run.val_bpb is not None else run.reason or "no score"
-    if due == "audit":
-        return f"run {run.number}: {score}, audited before it is kept"
-    again = own.status is Status.RUNNING and own.parent is not None
-    why = " before it is decided" if own.proposer == ABLATE else " before it is kept"
-    return f"run {run.number}: {score}{f', once more{why}' if again else ''}"
-
-
-def _verdict_of(own: Experiment) -> str:
-    mean = f"{own.val_bpb:.4f} " if own.val_bpb is not None else ""
-    return f"{mean}{own.status}" + (f": {own.reason}" if own.reason else "")
 
 
 def _baseline_lost_again(own: Experiment) -> bool:
