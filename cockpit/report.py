@@ -9,6 +9,7 @@ from typing import Any
 from cockpit.core.constraints import named_metrics
 from cockpit.core.experiment import Experiment, Hint, Proposal, Run, Status
 from cockpit.core.ledger import total
+from cockpit.core.noise import Noise
 from cockpit.core.scoreboard import Score, by_proposer
 from cockpit.core.tree import delta, sound_ids
 from cockpit.lab.clock import boot
@@ -216,6 +217,19 @@ def log(lab: Lab) -> Iterator[dict[str, Any]]:
     sound = sound_ids(experiments)
     for own in experiments.values():
         yield logged(own, proposals.get(own.id), delta(experiments, own), own.id in sound)
+
+
+def noises(lab: Lab) -> dict[str, Noise]:
+    """Return the noise that changes are held against, by tag."""
+    if not lab.journal.exists():
+        return {}
+    journal = Journal(lab.journal, write=False)
+    try:
+        tree = Tree(journal)
+        tree.refresh()
+        return {tag.name: tree.noise(tag.name) for tag in journal.tags()}
+    finally:
+        journal.close()
 
 
 def experiment(lab: Lab, number: int) -> dict[str, Any] | None:

@@ -7,13 +7,14 @@ from cockpit.core.constraints import named_metrics
 from cockpit.core.experiment import Experiment, Proposal, Run, Status
 from cockpit.core.judge import signed
 from cockpit.core.ledger import CATEGORIES
+from cockpit.core.noise import Noise
 from cockpit.core.tree import delta
 from cockpit.lab import honest as asked
 from cockpit.lab.journal import Journal
 from cockpit.lab.lab import Lab
 from cockpit.lab.rundir import plain_text
 from cockpit.lab.tree import Tree
-from cockpit.report import iso, scores
+from cockpit.report import iso, noises, scores
 from cockpit.story import story_lines
 from cockpit.ui.score_lines import score_lines
 from cockpit.ui.spent import NOTHING_SPENT, dollars
@@ -106,11 +107,23 @@ def _hint(told: dict[str, Any]) -> str:
     return f"{kind} {told['id']:>3}  {plain_text(told['text'])[:200]} ({state}{where}{why})"
 
 
+def noise(found: Noise) -> str:
+    """Return the noise of a tag, with how well it is known."""
+    if found.sigma is None or found.between is None:
+        return "the noise is not known yet"
+    low, high = found.between
+    rests = f"{found.runs} runs" if found.runs else "assumed: nothing ran twice"
+    return f"noise ±{found.sigma:.4f} ({rests}; 90 %: {low:.4f} to {high:.4f})"
+
+
 def score(lab: Lab) -> str:
     """Return the scoreboard for a person."""
     found, calls = scores(lab)
     lines = score_lines((found, NOTHING_SPENT.and_then(calls)), TABLE_COLUMNS)
-    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
+    told = ["".join(text for text, _ in line).rstrip() for line in lines]
+    if found is not None:
+        told.append(noise(noises(lab)[found.tag]))
+    return "\n".join(told)
 
 
 def log_line(told: dict[str, Any]) -> str:

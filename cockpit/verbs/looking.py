@@ -30,6 +30,9 @@ def log(given: argparse.Namespace) -> int:
     for told in told_all:
         if given.only_tag in (None, told["tag"]):
             print(json.dumps(told) if given.json else words.log_line(told))
+    for tag, noise in report.noises(lab_of(given)).items() if not given.json else ():
+        if given.only_tag in (None, tag) and noise.sigma is not None:
+            print(f"{tag}: {words.noise(noise)}")
     return DONE
 
 

@@ -5,12 +5,21 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from cockpit.engine.briefer import Briefer
+from cockpit.engine.devices import claim_devices
+from cockpit.engine.opening import open_night
+from cockpit.lab.lab import Lab
+from cockpit.lab.repo import Repo
+from cockpit.lab.settings import load
+from cockpit.lab.tree import Tree
+from cockpit.lab.writing import EngineJournal
 from tests.bench import kills
 from tests.bench.nights import COCKPIT, cockpit, environment, log, status
 
@@ -215,6 +224,31 @@ def test_a_changed_budget_is_refused_with_the_line_that_starts_a_new_tag(measure
     assert done.returncode == 0, done.stderr
     assert {told["tag"] for told in log(measured)} == {"first", "second"}
     assert json.dumps(log(measured)).count("NaN") == 0
+    _takes_along_what_the_first_has_taught(measured)
+
+
+def _takes_along_what_the_first_has_taught(measured: Path) -> None:
+    lab, repo = Lab(measured), Repo(measured)
+    journal = EngineJournal(lab.journal)
+    tree = Tree(journal)
+    tree.refresh()
+    first, second, best = journal.tag("first"), journal.tag("second"), tree.best("first")
+    baseline = tree.baseline("second")
+    assert first is not None
+    assert second is not None
+    assert best is not None
+    assert baseline is not None
+    assert second.options["from"] == best.id
+    assert second.options["effects"] == list(tree.reckoning("first").effects.learned)
+    assert f"#{best.id} {best.title} of first, where it measured" in baseline.hypothesis
+    settings = replace(load(measured / "cockpit.toml", {}), tag="second", budget_seconds=2.0)
+    with claim_devices(lab, settings, lock=False) as claimed:
+        opening = open_night(lab, journal, repo, tree, settings, claimed.devices, lambda _: None)
+    briefing = Briefer(lab, journal, repo, tree, opening, list, None).briefing()
+    journal.close()
+    assert briefing is not None
+    assert "the tag that this one was begun from" in briefing.findings
+    assert "# Findings of first" in briefing.findings
 
 
 def test_a_baseline_that_the_guard_refuses_begins_no_night(lab: Path, git: Git) -> None:
