@@ -154,8 +154,7 @@ def table(mode: str) -> Iterator[object]:
             yield pytest.param(name, mode, id=f"{name}-{mode}-{case.layer}", marks=marks)
         elif case.alone or case.in_both:
             layer = case.alone[0] if case.alone else case.layer
-            marks = [] if case.alone else [pytest.mark.slow]
-            yield pytest.param(name, mode, id=f"{name}-{mode}-{layer}", marks=marks)
+            yield pytest.param(name, mode, id=f"{name}-{mode}-{layer}", marks=pytest.mark.slow)
 
 
 ALIKE = {

@@ -37,6 +37,7 @@ def proposer_line(lab: Path) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_the_doctor_says_who_will_have_the_ideas(
     lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

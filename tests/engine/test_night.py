@@ -116,6 +116,7 @@ def test_the_last_experiment_is_judged_although_its_run_was_lost(
     assert log(lab)[1]["status"] in kills.VERDICTS - {"crashed"}
 
 
+@pytest.mark.slow
 def test_stopping_again_and_again_is_no_crash_of_the_experiment(
     lab: Path, wait_until: Wait
 ) -> None:
@@ -207,6 +208,7 @@ def test_decisions_by_hand_are_applied_without_an_engine(measured: Path) -> None
     assert cockpit(measured, verb, "77").returncode == 3
 
 
+@pytest.mark.slow
 def test_random_kills_lose_nothing(measured: Path) -> None:
     told = kills.kill_loop(measured, kills=6, budget="1s", seed=7, limit_seconds=150)
     assert told["faults"] == []
