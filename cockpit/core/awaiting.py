@@ -7,7 +7,7 @@ the rule is not taken back behind a person's back.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from cockpit.core.experiment import Experiment, Status
+from cockpit.core.experiment import BY_RULE, Experiment, Status
 from cockpit.core.judge import DROP_BELOW
 
 UNKNOWN = 0.5
@@ -39,7 +39,7 @@ def is_doubtful(experiment: Experiment) -> bool:
     """Tell whether the rule has kept what it would discard today."""
     return (
         experiment.status is Status.KEPT
-        and experiment.decided_by == "rule"
+        and experiment.decided_by == BY_RULE
         and experiment.probability is not None
         and experiment.probability < DROP_BELOW[0]
     )

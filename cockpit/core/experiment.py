@@ -35,6 +35,10 @@ VERDICTS = frozenset(Status) - {Status.QUEUED, Status.RUNNING}
 """The statuses that end an experiment (a person may still change them)."""
 
 
+BY_RULE = "rule"
+"""Who decides where no person does."""
+
+
 class Event(StrEnum):
     """What can happen to an experiment."""
 
@@ -255,7 +259,7 @@ class Verdict:
 
     event: Event
     reason: str
-    decided_by: str = "rule"
+    decided_by: str = BY_RULE
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The figures it rests on."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cockpit.core import confirming
 from cockpit.core.confirming import FRESH, HORIZON, IDLE, pairs_of, told_budget, told_count
-from cockpit.core.experiment import Experiment, Run
+from cockpit.core.experiment import BY_RULE, Experiment, Run
 from cockpit.engine.outcomes import DecisionError, UnknownExperimentError
 from cockpit.lab.honest import awaited, honest
 from cockpit.lab.rows import Tag, Wanted
@@ -22,7 +22,6 @@ PAIRS = 3
 MOST_PAIRS = 50
 WAITED_SHARE, WAITED_SECONDS = 0.25, 10.0
 """Of a budget, and at least: a slot that has waited so long for an idea takes a pair's run."""
-RULE = "rule"
 SEED_STRIDE, FIRST_SEED = 1000, 500
 """Pairs of an experiment have seeds that none of its other runs comes to."""
 
@@ -193,7 +192,7 @@ class Confirming:
             return bool(left)
         if not self._when_idle or len(pairs_of(baseline, best)) >= PAIRS:
             return False
-        want_pairs(self._journal, baseline, best, RULE, 1, idle=True)
+        want_pairs(self._journal, baseline, best, BY_RULE, 1, idle=True)
         return True
 
     def _of_others(self, waiting: Sequence[Wanted], best: set[int]) -> list[Wanted]:
@@ -201,7 +200,7 @@ class Confirming:
         seeds = {w.seed for w in waiting if w.experiment in best}
         for number in best:
             seeds |= {run.seed for run in self._tree.experiments[number].runs}
-        stale = [w for w in waiting if w.author == RULE and w.seed not in seeds]
+        stale = [w for w in waiting if w.author == BY_RULE and w.seed not in seeds]
         for wish in stale:
             self._journal.unwant(wish.id)
         return [w for w in waiting if w not in stale]

@@ -9,13 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.core.awaiting import is_doubtful
-from cockpit.core.experiment import (
-    TRANSITIONS,
-    Event,
-    Experiment,
-    Status,
-    Verdict,
-)
+from cockpit.core.experiment import BY_RULE, TRANSITIONS, Event, Experiment, Status, Verdict
 from cockpit.core.tree import delta
 from cockpit.engine.judging import Judging
 from cockpit.engine.outcomes import DecisionError, Outcomes, UnknownExperimentError, clock, told
@@ -123,7 +117,7 @@ class Decisions:
     def _spare_runs(self, own: Experiment) -> None:
         """Take back the runs that the rule wanted to make up its mind: a person has."""
         for wish in self._journal.wanted():
-            if (wish.experiment, wish.purpose, wish.author) == (own.id, "verdict", "rule"):
+            if (wish.experiment, wish.purpose, wish.author) == (own.id, "verdict", BY_RULE):
                 self._journal.unwant(wish.id)
 
     # ---- undo ------------------------------------------------------------------------------
@@ -185,7 +179,7 @@ class Decisions:
         if last is not None and last.event != Event.UNDO and last.decided_by == own.decided_by:
             return told(last)
         return (
-            f"the {own.decided_by} has decided so" if own.decided_by == "rule" else str(own.reason)
+            f"the {own.decided_by} has decided so" if own.decided_by == BY_RULE else str(own.reason)
         )
 
 

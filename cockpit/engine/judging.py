@@ -10,6 +10,7 @@ from typing import Literal
 from cockpit.core.clock import overtime
 from cockpit.core.disturbance import DISTURBED, MOST, disturbed
 from cockpit.core.experiment import (
+    BY_RULE,
     VERDICTS,
     Event,
     Experiment,
@@ -163,7 +164,7 @@ class Judging:
 
         What a person has kept may be a base at once, and is audited all the same.
         """
-        if own.status is Status.KEPT and own.decided_by != "rule" and own.scores:
+        if own.status is Status.KEPT and own.decided_by != BY_RULE and own.scores:
             return None if self._audit_of(own) else "audit"
         if own.status not in (Status.RUNNING, Status.QUEUED) and not self._is_reopened(own):
             return None
@@ -184,7 +185,7 @@ class Judging:
         What was discarded for another reason than its score stays so, and what a person has
         decided does.
         """
-        if own.status is not Status.BORDERLINE or own.decided_by != "rule":
+        if own.status is not Status.BORDERLINE or own.decided_by != BY_RULE:
             return False
         last = max((run.ended_at or 0.0 for run in own.scored), default=0.0)
         return last > (own.decided_at or 0.0)

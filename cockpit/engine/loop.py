@@ -9,6 +9,7 @@ from cockpit.core.confirming import told_count
 from cockpit.core.experiment import Experiment, Run, Status
 from cockpit.engine.ablating import Ablating
 from cockpit.engine.auditing import Auditing
+from cockpit.engine.baseline import lost_again, what_is_wrong
 from cockpit.engine.claiming import Claiming
 from cockpit.engine.commands import RefusedError
 from cockpit.engine.confirming import Confirming
@@ -25,11 +26,6 @@ from cockpit.lab.writing import EngineJournal
 
 log = logging.getLogger("cockpit.engine")
 
-BASELINE_FAILURES = 2
-"""The night ends when the baseline itself fails this often: nothing can be compared to it."""
-MEND = "mend trainer/train.py, commit it, and begin a new tag: cockpit start --tag NEW"
-LOST_IN_A_ROW = 2
-"""From this many lost runs of a baseline in a row on, the slot waits before the next."""
 NOBODY_READS = (
     "search has the ideas tonight and reads nothing (`cockpit start --proposer llm --model NAME`)"
 )
@@ -277,7 +273,7 @@ class Loop:
         if ended.run.state in ("finished", "failed", "invalid", "pruned"):
             slot.faults.clear()
             self.progress += 1
-        elif ended.unstarted or _baseline_lost_again(own):
+        elif ended.unstarted or lost_again(own):
             self._note_fault(slot, ended.run.reason or ended.run.state)
         self._look_at_baseline(own)
 
@@ -331,21 +327,9 @@ class Loop:
 
     def _look_at_baseline(self, own: Experiment) -> None:
         """End a night whose baseline does not train."""
-        if own.parent is not None or own.status is Status.KEPT:
-            return
-        failed = [
-            run
-            for run in own.runs
-            if run.state in ("failed", "invalid") and run.started_at >= self._night.started_at
-        ]
-        if own.status is Status.INVALID:
-            wrong = f"the baseline does not count: {own.reason}"
-        elif len(failed) >= BASELINE_FAILURES:
-            wrong = f"the baseline does not train: {failed[-1].reason}"
-        else:
-            return
-        self.failed = True
-        self.ending = f"{wrong}; {MEND}"
+        if wrong := what_is_wrong(own, self._night.started_at):
+            self.failed = True
+            self.ending = wrong
 
     # ---- claiming and proposing ------------------------------------------------------------
 
@@ -403,9 +387,3 @@ class Loop:
         """
         self._tell(text)
         self._journal.add_message(role, "engine", text)
-
-
-def _baseline_lost_again(own: Experiment) -> bool:
-    """Tell whether the last runs of a baseline were all lost: something ends them each time."""
-    last = [run.state for run in own.runs[-LOST_IN_A_ROW:]]
-    return own.parent is None and last == ["lost"] * LOST_IN_A_ROW

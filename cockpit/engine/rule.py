@@ -12,7 +12,7 @@ from cockpit.core import ablating
 from cockpit.core.code_size import code_lines
 from cockpit.core.constraints import Constraint
 from cockpit.core.disturbance import DISTURBED, slowed_down
-from cockpit.core.experiment import Event, Experiment, Status, Verdict
+from cockpit.core.experiment import BY_RULE, Event, Experiment, Status, Verdict
 from cockpit.core.judge import REPLICATES, Judgement, Policy, judge
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.tree import Tree
@@ -20,7 +20,6 @@ from cockpit.lab.writing import EngineJournal
 
 BASELINE_RUNS = 2
 """Runs of the baseline before anything is judged: the least from which a spread can be had."""
-BY_RULE = "rule"
 CALIBRATE = "calibrate"
 """Why further runs of a baseline are wanted."""
 

@@ -1,9 +1,10 @@
 """The journal as a report reads it: what people did and said to a whole tag."""
 
+from cockpit.core.experiment import BY_RULE
 from cockpit.lab.looking import LookingJournal
 from cockpit.lab.rows import IMPORT, DecisionEvent, Remark
 
-NOBODY = ("rule", IMPORT)
+NOBODY = (BY_RULE, IMPORT)
 """Who decides where no person does: the rule, and a table that was imported."""
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cockpit.core.experiment import Experiment, Hint, Proposal, Run, Status
+from cockpit.core.experiment import BY_RULE, Experiment, Hint, Proposal, Run, Status
 from cockpit.core.ledger import SlotLedger
 from cockpit.lab.connection import Connection
 from cockpit.lab.rows import (
@@ -36,6 +36,7 @@ CALL_COLUMNS = (
     "id, at, night, proposer, model, purpose, experiment, prompt_tokens, completion_tokens, "
     "dollars, seconds, outcome"
 )
+WANTED_COLUMNS = "id, experiment, purpose, why, author, at, seed, budget_seconds, run"
 EXPERIMENT_COLUMNS = (
     "id, tag, parent, title, proposer, status, created_at, commit_hash, hypothesis, "
     "decided_by, reason, claimed_at, decided_at, place, probability, gain, gain_error"
@@ -197,7 +198,7 @@ class Journal(Connection):
     def by_hand(self) -> list[DecisionEvent]:
         """Return all that people have decided in this lab, oldest first."""
         hands = "event IN ('accept', 'reject', 'branch', 'undo') AND decided_by <> ?"
-        return self._events(hands, "rule")
+        return self._events(hands, BY_RULE)
 
     def newest_event_by(self, at: float) -> int:
         """Return the number of the newest event of any experiment up to a moment; 0: none."""
@@ -240,24 +241,19 @@ class Journal(Connection):
 
     def wanted(self) -> list[Wanted]:
         """Return the runs that were asked for and have not been made, oldest first."""
-        return [
-            Wanted(*row)
-            for row in self._db.execute(
-                "SELECT id, experiment, purpose, why, author, at, seed, budget_seconds, run "
-                "FROM wanted WHERE run IS NULL AND NOT dropped ORDER BY id"
-            )
-        ]
+        return self._wanted("run IS NULL")
 
     def wishes(self, why: str) -> list[Wanted]:
         """Return the runs that were asked for with this reason, made or not, oldest first."""
-        return [
-            Wanted(*row)
-            for row in self._db.execute(
-                "SELECT id, experiment, purpose, why, author, at, seed, budget_seconds, run "
-                "FROM wanted WHERE why = ? AND NOT dropped ORDER BY id",
-                (why,),
-            )
-        ]
+        return self._wanted("why = ?", why)
+
+    def _wanted(self, condition: str, *values: object) -> list[Wanted]:
+        rows = self._db.execute(
+            f"SELECT {WANTED_COLUMNS} FROM wanted WHERE {condition} AND NOT dropped "  # noqa: S608
+            "ORDER BY id",
+            values,
+        )
+        return [Wanted(*row) for row in rows]
 
     def remarks(self, experiment: int) -> list[Remark]:
         """Return what people have noted on an experiment, oldest first."""

@@ -10,7 +10,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from cockpit.core.edits import difference
-from cockpit.core.experiment import VERDICTS, Event, Experiment, Proposal, Run, Status, Verdict
+from cockpit.core.experiment import (
+    BY_RULE,
+    VERDICTS,
+    Event,
+    Experiment,
+    Proposal,
+    Run,
+    Status,
+    Verdict,
+)
 from cockpit.lab.commits import Commit
 from cockpit.lab.repo import TRAIN_PY, Repo
 from cockpit.lab.writing import EngineJournal
@@ -262,9 +271,9 @@ def _write(journal: EngineJournal, one: Noted) -> None:
         journal.add_run(replace(run, state="lost", reason="the journal was lost") if lost else run)
     journal.change_experiment(own.id, commit_hash=own.commit)
     if own.status in VERDICTS:
-        by_rule = own.decided_by in (None, "rule")
+        by_rule = own.decided_by in (None, BY_RULE)
         event = _BY_RULE[own.status] if by_rule else _BY_HAND.get(own.status, Event.STOP)
-        verdict = Verdict(event, own.reason or "", own.decided_by or "rule")
+        verdict = Verdict(event, own.reason or "", own.decided_by or BY_RULE)
         journal.decide(own.id, own.status, verdict, own.decided_at)
     figures = {name: getattr(own, name) for name in _FIGURES}
     journal.change_experiment(own.id, claimed_at=own.claimed_at, **figures)

@@ -19,6 +19,7 @@ from cockpit.ui.beginning import Beginning
 from cockpit.ui.card import StartCard
 from cockpit.ui.client import Client
 from cockpit.ui.desk import DeskApp
+from cockpit.ui.doing import Doing
 from cockpit.ui.panes.agent import AgentPane, Transcript
 from cockpit.ui.panes.gpu import GpuPane
 from cockpit.ui.panes.history import HistoryPane
@@ -65,6 +66,7 @@ class CockpitApp(DeskApp):
     ) -> None:
         """Show the lab of `client`; `options` are those of `start`, `card` a fresh lab's."""
         super().__init__(client, options, theme, driver_class)
+        self.doing = Doing(self)
         self.card = card
         self.beginning = Beginning(client, self._from_thread, self._progress, self._started)
         self.active = "history"

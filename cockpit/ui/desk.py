@@ -21,6 +21,7 @@ class DeskApp(ThemedApp):
     """What `Doing` needs of an app."""
 
     beginning: Beginning
+    doing: Doing
 
     def __init__(
         self,
@@ -33,11 +34,6 @@ class DeskApp(ThemedApp):
         super().__init__(theme, driver_class)
         self.client, self.options = client, list(options)
         self.snapshot = client.snapshot()
-        self.doing = Doing(self)
-
-    def type(self, words: str) -> None:
-        """Go to the line of input, with some words in it already."""
-        raise NotImplementedError
 
     def tell(self, outcome: Outcome) -> None:
         """Show what became of a command."""

@@ -1,6 +1,6 @@
 """Pure: the page of one experiment."""
 
-from cockpit.core.experiment import Proposal
+from cockpit.core.experiment import BY_RULE, Proposal
 from cockpit.ui.change_lines import change_lines
 from cockpit.ui.chart_lines import chart_lines
 from cockpit.ui.figure_lines import figure_lines, run_lines
@@ -68,7 +68,7 @@ def standing(details: Details, snapshot: Snapshot) -> str:
         words.append("pinned by hand as the base")
     elif snapshot.base is not None and own.id == snapshot.base.id:
         words.append("the base")
-    if own.decided_by and own.decided_by != "rule":
+    if own.decided_by and own.decided_by != BY_RULE:
         words.append(f"decided by {clean(own.decided_by, 30)}")
     return " · ".join(words)
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from cockpit.core.experiment import BY_RULE
 from cockpit.lab.rows import DecisionEvent, Remark, Wanted
 from cockpit.ui.snapshot import Details
 from cockpit.ui.text import Line, clean, signed, wrap
 
-RULE = "rule"
 EVENTS = {
     "claim": "a slot took it",
     "return": "back to the queue",
@@ -51,7 +51,7 @@ def story_lines(details: Details, width: int) -> list[Line]:
 
 def _event(event: DecisionEvent, width: int) -> list[Line]:
     word = EVENTS.get(event.event, clean(event.event, 20))
-    by = "" if event.decided_by == RULE else f" by {clean(event.decided_by, 30)}"
+    by = "" if event.decided_by == BY_RULE else f" by {clean(event.decided_by, 30)}"
     reason = f": {clean(event.reason, 600)}" if event.reason else ""
     key = "yours" if by else ""
     lines = _told(event.at, f"{word}{by}{reason}", width, key)
@@ -67,7 +67,7 @@ def _remark(remark: Remark, width: int) -> list[Line]:
 
 
 def _wish(wish: Wanted, width: int) -> list[Line]:
-    by = "" if wish.author == RULE else f" by {clean(wish.author, 30)}"
+    by = "" if wish.author == BY_RULE else f" by {clean(wish.author, 30)}"
     return _told(
         wish.at, f"{clean(wish.why, 40)} asked for{by}: waits for a slot", width, "running"
     )
@@ -125,7 +125,7 @@ def _before(value: Any) -> str:
     if not isinstance(value, Mapping):
         return ""
     by = value.get("decided_by")
-    whose = f" by {clean(str(by), 30)}" if by and by != RULE else ""
+    whose = f" by {clean(str(by), 30)}" if by and by != BY_RULE else ""
     return f"before: {clean(str(value.get('status')), 20)}{whose}"
 
 
